@@ -1,0 +1,1 @@
+"""Muniment: a self-hosted, event-sourced artifact store and registry for machine learning."""

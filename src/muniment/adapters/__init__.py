@@ -1,0 +1,1 @@
+"""The world: one file per technology, each behind a port of the domain."""

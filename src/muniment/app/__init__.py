@@ -1,0 +1,1 @@
+"""The use: use cases, projections, the library API and the command line."""

@@ -1,0 +1,1 @@
+"""The rules: what may happen to artifacts, and what follows from it. Pure, attrs only."""

@@ -1,0 +1,409 @@
+"""What the rules need from the world: one protocol per kind of technology, its contract in its docstring."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, BinaryIO, Literal, Protocol, TypeAlias, TypeVar
+
+from attrs import field, frozen
+
+from muniment.domain.decider import Decider
+from muniment.domain.rows import Cell, Change, Row
+from muniment.domain.values import (
+    Audit,
+    CommandId,
+    Digest,
+    EventId,
+    Micros,
+    OrganisationId,
+    Personal,
+    PrincipalId,
+    RunId,
+    SlotId,
+    StreamId,
+)
+
+R = TypeVar("R", bound=Row)
+S = TypeVar("S")
+E = TypeVar("E")
+
+Json: TypeAlias = Any
+"""A JSON value: None, bool, int, float, str, list or dict of such."""
+
+
+# --- blobs -----------------------------------------------------------------------------------------------------------
+
+
+@frozen
+class BlobSource:
+    """Bytes to put: *content* itself, or the file at *path*.
+
+    With ``movable`` the store may rename the file into place instead of copying it.
+    """
+
+    digest: Digest
+    size: int
+    content: bytes | None = None
+    path: str | None = None
+    movable: bool = False
+
+
+@frozen
+class BlobResult:
+    """What became of one blob of a batch: ``error`` is ``None`` if it went well; ``done`` tells if anything was done.
+
+    ``done`` is false for a put of what was there already and for a delete of what was absent.
+    """
+
+    digest: Digest
+    done: bool = True
+    error: Exception | None = None
+
+
+class BlobStore(Protocol):
+    """Bytes named by their SHA-256.
+
+    Putting is atomic and idempotent per blob: a reader sees all of it or none, and it is durable once its result is
+    yielded. Bytes that do not match their digest are refused (CorruptError). Results come per item, in any order; one
+    item's failure (StorageError, StorageFullError) does not stop the others. Reading what is absent is
+    NotFoundError. ``open`` streams without checking; ``get`` and whoever streams must check the digest.
+    """
+
+    def put_many(self, blobs: Iterable[BlobSource]) -> Iterator[BlobResult]:
+        """Store blobs, yielding a result per item."""
+        ...
+
+    def get(self, digest: Digest) -> bytes:
+        """Return a small blob whole, verified; CorruptError if its bytes do not match."""
+        ...
+
+    def open(self, digest: Digest, start: int = 0, length: int | None = None) -> BinaryIO:
+        """Open the bytes from *start*, *length* of them or all the rest, for one sequential read."""
+        ...
+
+    def missing(self, digests: Collection[Digest]) -> set[Digest]:
+        """Return those of *digests* that are not stored."""
+        ...
+
+    def delete_many(self, digests: Iterable[Digest]) -> Iterator[BlobResult]:
+        """Delete blobs, yielding a result per item; an absent one is a result with ``done=False``."""
+        ...
+
+    def list(self) -> Iterator[tuple[Digest, int]]:
+        """Yield the digest and size in bytes of every stored blob, in the order of the digests."""
+        ...
+
+    def sweep(self, older_than: Micros) -> int:
+        """Remove what interrupted puts left behind before *older_than*; return the bytes freed."""
+        ...
+
+
+# --- references ------------------------------------------------------------------------------------------------------
+
+
+@frozen
+class ReferencedObject:
+    """One object behind a reference: where it is, what identifies its content, and how large it is (``None``: unknown).
+
+    ``path`` is relative to the referenced location, ``""`` for the location itself. ``digest`` is what the store calls
+    it (ETag) or ``sha256:<hex>`` where it was hashed; ``annex`` holds what is needed to fetch this very content again.
+    """
+
+    path: str
+    uri: str
+    digest: str
+    size: int | None = None
+    annex: Mapping[str, str] = field(factory=dict)
+
+
+class ReferenceStore(Protocol):
+    """Objects that stay where they are; one adapter per URI scheme.
+
+    A location that is not there is NotFoundError, one that cannot be read StorageError; more than *limit* objects is
+    InvalidValueError, never a silent cut.
+    """
+
+    schemes: tuple[str, ...]
+
+    def resolve(self, uri: str, *, checksum: bool, limit: int) -> Iterator[ReferencedObject]:
+        """Yield the objects at or below *uri*; with ``checksum=False`` the location alone, its URI as digest."""
+        ...
+
+    def fetch(self, found: ReferencedObject) -> BinaryIO:
+        """Open the referenced content, the very version when the store keeps versions."""
+        ...
+
+
+# --- the vault -------------------------------------------------------------------------------------------------------
+
+
+@frozen
+class SlotDraft:
+    """A personal value on its way into the vault: who owns its key, and which field it fills."""
+
+    owner: str
+    field: str
+    value: Json
+
+
+class Vault(Protocol):
+    """Personal values, encrypted, each in a slot that is written once.
+
+    ``put_many`` is atomic. A destroyed slot or key reads as absent from the result of ``get_many``: the caller shows
+    it as erased. A slot whose bytes were changed, or moved from another slot, is CorruptError. A wrong or missing key
+    is KeyFileError.
+    """
+
+    def put_many(self, drafts: Sequence[SlotDraft]) -> list[Personal[Any]]:
+        """Store values in new slots and return what events keep of them, in the same order."""
+        ...
+
+    def get_many(self, slots: Collection[SlotId]) -> dict[SlotId, Json]:
+        """Return the values of those slots that can still be read."""
+        ...
+
+    def find(self, kind: str, value: str) -> str | None:
+        """Return the id remembered for a personal value, such as the principal of a login name."""
+        ...
+
+    def remember(self, kind: str, value: str, owner: str) -> str:
+        """Remember the id for a personal value unless one is known, and return the one that is."""
+        ...
+
+    def destroy(self, owner: str) -> int:
+        """Destroy an owner's key and slots for good; return how many slots went."""
+        ...
+
+    def sweep(self, referenced: Callable[[Collection[SlotId]], set[SlotId]], older_than: Micros) -> int:
+        """Remove slots written before *older_than* that *referenced* does not return; return how many went."""
+        ...
+
+
+# --- the ledger ------------------------------------------------------------------------------------------------------
+
+
+@frozen
+class Context:
+    """Who acts, for whom, and why this command exists: the envelope of every event it leads to."""
+
+    organisation: OrganisationId
+    actor: PrincipalId
+    source: str
+    on_behalf_of: PrincipalId | None = None
+    run: RunId | None = None
+    request: str | None = None
+    correlation: str | None = None
+    causation: EventId | None = None
+
+
+@frozen
+class Command:
+    """One act asked for: its id makes a retry harmless, *request* is what a retry must repeat."""
+
+    id: CommandId
+    context: Context
+    request: Json = None
+    target: str | None = None
+
+
+@frozen
+class Append:
+    """Events for one stream, guarded by the position its last event is expected to have (0: none yet)."""
+
+    stream: StreamId
+    expected: int
+    events: tuple[object, ...]
+
+
+@frozen
+class Outcome:
+    """What a command decided: the events, and the JSON answer that a retry gets too."""
+
+    appends: tuple[Append, ...] = ()
+    answer: Json = None
+
+
+@frozen
+class Receipt:
+    """What became of a command; ``first_seq`` and ``last_seq`` are ``None`` if it led to no event."""
+
+    answer: Json
+    first_seq: int | None = None
+    last_seq: int | None = None
+    replayed: bool = False
+
+
+@frozen
+class Recorded:
+    """An event as the ledger holds it."""
+
+    seq: int
+    event_id: EventId
+    recorded_at: Micros
+    organisation: OrganisationId
+    stream: StreamId
+    position: int
+    type: str
+    audit: Audit
+    outcome: Literal["ok", "denied", "failed"]
+    actor: PrincipalId
+    on_behalf_of: PrincipalId | None
+    run: RunId | None
+    request: str | None
+    correlation: str | None
+    causation: EventId | None
+    command: CommandId
+    source: str
+    event: Any
+
+
+@frozen
+class Head:
+    """How long the ledger is and the root of its Merkle tree; ``recorded_at`` is that of the last event."""
+
+    size: int
+    root: bytes
+    recorded_at: Micros
+
+
+class Views(Protocol):
+    """The rows of the projections, as of now or as they were after event *at*.
+
+    Rows are found by equality on columns and come in the order of one column, after (not including) the row whose
+    order column has the value *after*. Every combination used must be a key, a unique set or a lookup of the table:
+    anything else is a programming error (ValueError).
+    """
+
+    def find(self, kind: type[R], /, *, at: int | None = None, **equal: Cell) -> R | None:
+        """Return the one row whose key or unique columns have these values."""
+        ...
+
+    def select(
+        self,
+        kind: type[R],
+        /,
+        *,
+        order: str,
+        at: int | None = None,
+        after: Cell = None,
+        limit: int | None = None,
+        descending: bool = False,
+        **equal: Cell,
+    ) -> list[R]:
+        """Return rows by a lookup of the table, in its order."""
+        ...
+
+    def count(self, kind: type[Row], /, *, order: str, at: int | None = None, **equal: Cell) -> int:
+        """Return how many rows a lookup has."""
+        ...
+
+
+class Transaction(Protocol):
+    """What a decision may look at, inside the write transaction that will hold its events."""
+
+    now: Micros
+    views: Views
+    scratch: Scratch
+
+    def load(self, decider: Decider[S, E], stream: StreamId) -> tuple[S, int]:
+        """Return the state of a stream and the position of its last event (0: none)."""
+        ...
+
+    def position(self, stream: StreamId) -> int:
+        """Return the position of a stream's last event (0: none)."""
+        ...
+
+
+Decide: TypeAlias = Callable[[Transaction], Outcome]
+
+
+class Scratch(Protocol):
+    """Rows that are not facts: leases, drafts, condemned blobs. Each may expire; expired ones read as absent.
+
+    Inside a transaction changes are part of it; reading through the ledger sees what was committed.
+    """
+
+    def get(self, kind: str, key: str) -> Json | None:
+        """Return the value, or ``None``."""
+        ...
+
+    def put(self, kind: str, key: str, value: Json, expires_at: Micros | None = None) -> None:
+        """Set the value."""
+        ...
+
+    def delete(self, kind: str, key: str) -> None:
+        """Forget the value, if there is one."""
+        ...
+
+    def items(self, kind: str, prefix: str = "") -> list[tuple[str, Json]]:
+        """Return keys with this prefix and their values, in the order of the keys."""
+        ...
+
+
+class Ledger(Protocol):
+    """The append-only record of everything that happened, with the projections' rows beside it.
+
+    ``transact`` runs *decide* under the one write lock and commits its events, their Merkle leaves, the changed rows
+    and the command's answer in one transaction: all or nothing, durable on return, in dense ``seq`` order. A command
+    id seen before with an equal request gets the first answer (or the first refusal) again; with another request
+    CommandReusedError. A RuleError from *decide* is recorded as a ``Denied`` event and raised again. An append whose
+    expected position is wrong is ConflictError. *decide* must be quick and do no I/O of its own; it may run more than
+    once. A backend that fails is StorageError, a full disk StorageFullError.
+    """
+
+    origin: str
+
+    def transact(self, command: Command, decide: Decide) -> Receipt:
+        """Decide and append."""
+        ...
+
+    def work(self, act: Callable[[Transaction], S]) -> S:
+        """Change scratch rows under the write lock, without events."""
+        ...
+
+    @property
+    def views(self) -> Views:
+        """The committed rows."""
+        ...
+
+    @property
+    def scratch(self) -> Scratch:
+        """The committed scratch rows, for reading."""
+        ...
+
+    def head(self) -> Head:
+        """Return size and root as committed now."""
+        ...
+
+    def read(
+        self, *, after: int = 0, until: int | None = None, stream: StreamId | None = None, limit: int | None = None
+    ) -> Iterator[Recorded]:
+        """Yield events in the order of ``seq``, after *after* and up to *until* inclusive, without loading them all."""
+        ...
+
+    def at(self, moment: Micros) -> int:
+        """Return the ``seq`` of the last event recorded at or before *moment* (0: none)."""
+        ...
+
+    def rebuild(self) -> int:
+        """Make all rows again from the events, in one transaction; return how many events were folded."""
+        ...
+
+    def dump(self) -> Iterator[bytes]:
+        """Yield every row of every projection in a canonical form, for comparing two ledgers byte by byte."""
+        ...
+
+    def verify(self) -> Iterator[str]:
+        """Check every event against its leaf, the leaves against the head, the rows against a fresh fold.
+
+        Yields a line for each fault found, naming the ``seq``.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+        ...
+
+
+Fold: TypeAlias = Callable[[Recorded], Sequence[Change]]
+"""What a projection is: one event to the row changes it causes."""
