@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import reduce
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from attrs import frozen
 
+from muniment.domain.values import Audit
+
 S = TypeVar("S")
 E = TypeVar("E")
+
+
+@frozen
+class Event:
+    """A fact that happened; ``audit`` is its class, which decides how long it is kept."""
+
+    audit: ClassVar[Audit] = Audit.CHANGE
 
 
 @frozen

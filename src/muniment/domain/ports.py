@@ -14,6 +14,7 @@ from muniment.domain.values import (
     CommandId,
     Digest,
     EventId,
+    Json,
     Micros,
     OrganisationId,
     Personal,
@@ -26,9 +27,6 @@ from muniment.domain.values import (
 R = TypeVar("R", bound=Row)
 S = TypeVar("S")
 E = TypeVar("E")
-
-Json: TypeAlias = Any
-"""A JSON value: None, bool, int, float, str, list or dict of such."""
 
 
 # --- blobs -----------------------------------------------------------------------------------------------------------

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import enum
 import re
-from typing import Annotated, Final, Generic, NewType, TypeAlias, TypeVar
+from typing import Annotated, Any, Final, Generic, NewType, TypeAlias, TypeVar
 
 from attrs import frozen
 
 from muniment.domain.errors import AliasReservedError, InvalidNameError, InvalidValueError
 
 T = TypeVar("T")
+
+Json: TypeAlias = Any
+"""A JSON value: None, bool, int, float, str, list or dict of such."""
 
 Micros: TypeAlias = int
 """A time (since 1970-01-01 UTC) or a duration, in whole microseconds."""
@@ -228,3 +231,23 @@ def entry_path(text: str) -> str:
         msg = f"Invalid artifact path: {text!r} holds a control character"
         raise InvalidNameError(msg)
     return text
+
+
+def numbering_stream(owner: str) -> StreamId:
+    """Return the numbering stream of an artifact or collection."""
+    return StreamId(f"{owner}:n")
+
+
+def latest_stream(owner: str) -> StreamId:
+    """Return the stream of ``latest`` of an artifact or collection."""
+    return StreamId(f"{owner}:l")
+
+
+def alias_stream(owner: str, random: str) -> StreamId:
+    """Return a new alias slot of an artifact or collection; *random* keeps the alias out of the id."""
+    return StreamId(f"{owner}:a:{random}")
+
+
+def owner_of(stream: StreamId) -> str:
+    """Return the id of what a stream belongs to."""
+    return stream.split(":", 1)[0]

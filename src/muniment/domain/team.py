@@ -1,0 +1,145 @@
+"""A team (W&B: entity): owns projects, says who may set a TTL and where its blobs are kept."""
+
+from __future__ import annotations
+
+import enum
+from typing import ClassVar, TypeAlias, assert_never
+
+from attrs import evolve as replace
+from attrs import frozen
+
+from muniment.domain.decider import Decider, Event
+from muniment.domain.errors import NameTakenError, NotFoundError, PermissionDeniedError
+from muniment.domain.values import Audit, Erased, Micros, OrganisationId, PrincipalId, Role, TeamId, Words
+
+
+class TtlSetters(enum.Enum):
+    """Who may set a TTL."""
+
+    ADMINS = "admins"
+    MEMBERS = "members"
+
+
+@frozen
+class TeamCreated(Event):
+    audit: ClassVar[Audit] = Audit.GOVERNANCE
+    organisation_id: OrganisationId
+    name: Words[str]
+
+
+@frozen
+class TeamRenamed(Event):
+    name: Words[str]
+
+
+@frozen
+class TeamRoleSet(Event):
+    """A principal now has this role in the team; ``None`` takes the membership away."""
+
+    audit: ClassVar[Audit] = Audit.SECURITY
+    principal_id: PrincipalId
+    role: Role | None
+
+
+@frozen
+class TtlPolicySet(Event):
+    """Who may set a TTL, and how long versions live that nobody said anything about (``None``: for ever)."""
+
+    audit: ClassVar[Audit] = Audit.GOVERNANCE
+    setters: TtlSetters
+    default: Micros | None
+
+
+@frozen
+class StorageSet(Event):
+    """Where new blobs of the team go; ``None`` is the store's own place."""
+
+    audit: ClassVar[Audit] = Audit.GOVERNANCE
+    store: Words[str] | None
+
+
+TeamEvent: TypeAlias = TeamCreated | TeamRenamed | TeamRoleSet | TtlPolicySet | StorageSet
+
+
+@frozen
+class Team:
+    """What decisions about a team need to know."""
+
+    organisation_id: OrganisationId | None = None
+    name: str | Erased | None = None
+    members: tuple[tuple[PrincipalId, Role], ...] = ()
+    setters: TtlSetters = TtlSetters.MEMBERS
+    default: Micros | None = None
+    store: str | Erased | None = None
+
+
+def create_team(team: Team, created: TeamCreated, taken: TeamId | None = None) -> list[TeamEvent]:
+    """Begin a team under a free name."""
+    if taken is not None:
+        msg = f"there is a team {created.name}"
+        raise NameTakenError(msg)
+    return [] if team.organisation_id is not None else [created]
+
+
+def rename_team(team: Team, name: str, taken: TeamId | None = None) -> list[TeamEvent]:
+    """Give the team another free name."""
+    _require(team)
+    if name == team.name:
+        return []
+    if taken is not None:
+        msg = f"there is a team {name}"
+        raise NameTakenError(msg)
+    return [TeamRenamed(name)]
+
+
+def set_team_role(team: Team, principal_id: PrincipalId, role: Role | None) -> list[TeamEvent]:
+    """Give a member a role, or take the membership away."""
+    _require(team)
+    return [] if dict(team.members).get(principal_id) is role else [TeamRoleSet(principal_id, role)]
+
+
+def set_ttl_policy(team: Team, setters: TtlSetters, default: Micros | None) -> list[TeamEvent]:
+    """Say who may set a TTL, and the default."""
+    _require(team)
+    return [] if (setters, default) == (team.setters, team.default) else [TtlPolicySet(setters, default)]
+
+
+def set_storage(team: Team, store: str | None) -> list[TeamEvent]:
+    """Say where new blobs of the team go."""
+    _require(team)
+    return [] if store == team.store else [StorageSet(store)]
+
+
+def require_ttl_setter(setters: TtlSetters, role: Role | None) -> None:
+    """Refuse to let somebody set a TTL whom the team's policy does not allow it."""
+    needed = Role.ADMIN if setters is TtlSetters.ADMINS else Role.MEMBER
+    if role is None or not role.covers(needed):
+        msg = f"the team lets only {setters.value} set a TTL — ask one of its admins"
+        raise PermissionDeniedError(msg)
+
+
+def _require(team: Team) -> None:
+    if team.organisation_id is None:
+        msg = "there is no such team"
+        raise NotFoundError(msg)
+
+
+def evolve(team: Team, event: TeamEvent) -> Team:
+    """Return the team after *event*."""
+    match event:
+        case TeamCreated(organisation_id=organisation_id, name=name):
+            return Team(organisation_id, name)
+        case TeamRenamed(name=name):
+            return replace(team, name=name)
+        case TeamRoleSet(principal_id=principal_id, role=role):
+            others = tuple(member for member in team.members if member[0] != principal_id)
+            return replace(team, members=others if role is None else (*others, (principal_id, role)))
+        case TtlPolicySet(setters=setters, default=default):
+            return replace(team, setters=setters, default=default)
+        case StorageSet(store=store):
+            return replace(team, store=store)
+        case _:
+            assert_never(event)
+
+
+TEAM: Decider[Team, TeamEvent] = Decider("team", Team(), evolve)

@@ -1,0 +1,225 @@
+"""What happens to one version after it was made: metadata, tags, TTL, deletion, restoring, erasure, purge."""
+
+from __future__ import annotations
+
+import enum
+from typing import ClassVar, TypeAlias, assert_never
+
+from attrs import evolve as replace
+from attrs import field, frozen
+
+from muniment.domain.decider import Decider, Event
+from muniment.domain.errors import VersionDeletedError, VersionHeldError
+from muniment.domain.values import INHERIT, Audit, Json, Personal, Ttl, Words
+
+
+@frozen
+class MetadataChanged(Event):
+    metadata: Personal[Json] | None
+
+
+@frozen
+class VersionDescribed(Event):
+    description: Personal[str] | None
+
+
+@frozen
+class Tagged(Event):
+    tag_id: str
+    tag: Words[str]
+
+
+@frozen
+class Untagged(Event):
+    tag_id: str
+
+
+@frozen
+class TtlSet(Event):
+    """This version now lives this long, counted from its creation."""
+
+    audit: ClassVar[Audit] = Audit.GOVERNANCE
+    ttl: Ttl
+
+
+class Cause(enum.Enum):
+    """Why a version was marked deleted."""
+
+    ASKED = "asked"
+    EXPIRED = "expired"
+    PARENT = "parent"
+
+
+@frozen
+class MarkedDeleted(Event):
+    """The version was let go; until its purge it can be restored."""
+
+    audit: ClassVar[Audit] = Audit.GOVERNANCE
+    cause: Cause = Cause.ASKED
+    reason: Personal[str] | None = None
+
+
+@frozen
+class Restored(Event):
+    audit: ClassVar[Audit] = Audit.GOVERNANCE
+
+
+@frozen
+class EntryErased(Event):
+    """The bytes of one entry were erased on request."""
+
+    audit: ClassVar[Audit] = Audit.GOVERNANCE
+    entry_id: str
+    path: Words[str]
+    reason: Personal[str] | None = None
+
+
+@frozen
+class Purged(Event):
+    """The bytes that only this version held are gone from the listed number of blobs."""
+
+    audit: ClassVar[Audit] = Audit.GOVERNANCE
+    blobs: int
+    size: int
+
+
+VersionEvent: TypeAlias = (
+    MetadataChanged
+    | VersionDescribed
+    | Tagged
+    | Untagged
+    | TtlSet
+    | MarkedDeleted
+    | Restored
+    | EntryErased
+    | Purged
+)
+
+
+class State(enum.Enum):
+    """How far a version is on its way: live, deleted but restorable, or gone."""
+
+    COMMITTED = "committed"
+    DELETED = "deleted"
+    PURGED = "purged"
+
+
+@frozen
+class Version:
+    """What decisions about a version need to know; it is made elsewhere, in its artifact's numbering."""
+
+    state: State = State.COMMITTED
+    ttl: Ttl | None = None
+    metadata: Personal[Json] | None = None
+    description: Personal[str] | None = None
+    tags: frozenset[str] = frozenset()
+    erased: frozenset[str] = field(factory=frozenset)
+
+
+def change_metadata(version: Version, metadata: Personal[Json] | None) -> list[VersionEvent]:
+    """Replace the metadata."""
+    require_live(version)
+    return [MetadataChanged(metadata)]
+
+
+def describe_version(version: Version, description: Personal[str] | None) -> list[VersionEvent]:
+    """Set or take away the description."""
+    require_live(version)
+    return [VersionDescribed(description)]
+
+
+def tag_version(version: Version, tag_id: str, tag: str, tagged: str | None = None) -> list[VersionEvent]:
+    """Add a tag, unless the version has it (*tagged* is then the id it has)."""
+    require_live(version)
+    return [] if tagged is not None else [Tagged(tag_id, tag)]
+
+
+def untag_version(version: Version, tag_id: str | None) -> list[VersionEvent]:
+    """Take a tag away, if the version has it."""
+    require_live(version)
+    return [] if tag_id is None or tag_id not in version.tags else [Untagged(tag_id)]
+
+
+def set_ttl(version: Version, ttl: Ttl, created: Ttl = INHERIT) -> list[VersionEvent]:
+    """Set how long the version lives; *created* is the TTL it was made with."""
+    require_live(version)
+    return [] if ttl == (version.ttl or created) else [TtlSet(ttl)]
+
+
+def mark_deleted(
+    version: Version,
+    *,
+    aliases: tuple[str, ...] = (),
+    links: tuple[str, ...] = (),
+    cause: Cause = Cause.ASKED,
+    reason: Personal[str] | None = None,
+) -> list[VersionEvent]:
+    """Let the version go, unless *aliases* or live *links* (their names) hold it."""
+    if version.state is not State.COMMITTED:
+        return []
+    if links:
+        msg = f"the version is linked in {', '.join(links)} — unlink it first"
+        raise VersionHeldError(msg)
+    if aliases:
+        msg = f"the version has aliases ({', '.join(aliases)}) — remove them or delete with delete_aliases=True"
+        raise VersionHeldError(msg)
+    return [MarkedDeleted(cause, reason)]
+
+
+def restore(version: Version) -> list[VersionEvent]:
+    """Take the deletion back, which works until the purge."""
+    if version.state is State.PURGED:
+        msg = "the version was purged: its bytes are gone and it cannot be restored"
+        raise VersionDeletedError(msg)
+    return [Restored()] if version.state is State.DELETED else []
+
+
+def erase_entry(
+    version: Version, entry_id: str, path: str, reason: Personal[str] | None = None
+) -> list[VersionEvent]:
+    """Record that one entry's bytes were erased."""
+    return [] if entry_id in version.erased else [EntryErased(entry_id, path, reason)]
+
+
+def purge(version: Version, *, blobs: int, size: int) -> list[VersionEvent]:
+    """Record that the bytes of a deleted version are gone: *blobs* of them, *size* bytes together."""
+    if version.state is State.COMMITTED:
+        msg = "the version is live: delete it before its bytes are purged"
+        raise VersionHeldError(msg)
+    return [] if version.state is State.PURGED else [Purged(blobs, size)]
+
+
+def require_live(version: Version) -> None:
+    """Refuse what is asked of a version that was deleted."""
+    if version.state is not State.COMMITTED:
+        what = "was deleted — restore it first" if version.state is State.DELETED else "was purged, its bytes are gone"
+        msg = f"the version {what}"
+        raise VersionDeletedError(msg)
+
+
+def evolve(version: Version, event: VersionEvent) -> Version:  # noqa: PLR0911 (one line for each event)
+    """Return the version after *event*."""
+    match event:
+        case MetadataChanged(metadata=metadata):
+            return replace(version, metadata=metadata)
+        case VersionDescribed(description=description):
+            return replace(version, description=description)
+        case Tagged(tag_id=tag_id):
+            return replace(version, tags=version.tags | {tag_id})
+        case Untagged(tag_id=tag_id):
+            return replace(version, tags=version.tags - {tag_id})
+        case TtlSet(ttl=ttl):
+            return replace(version, ttl=ttl)
+        case MarkedDeleted():
+            return replace(version, state=State.DELETED)
+        case Restored():
+            return replace(version, state=State.COMMITTED)
+        case EntryErased(entry_id=entry_id):
+            return replace(version, erased=version.erased | {entry_id})
+        case Purged():
+            return replace(version, state=State.PURGED)
+        case _:
+            assert_never(event)
+
+
+VERSION: Decider[Version, VersionEvent] = Decider("version", Version(), evolve)
