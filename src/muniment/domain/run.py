@@ -192,7 +192,7 @@ def evolve(run: Run, event: RunEvent) -> Run:
             assert_never(event)
 
 
-def evolve_trace(trace: Trace, event: TraceEvent) -> Edges:
+def evolve_trace(trace: Trace, event: TraceEvent) -> Trace:
     """Return the state of the edges, which is none."""
     del event
     return trace
