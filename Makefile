@@ -1,17 +1,20 @@
 # Every target makes .venv by itself, with the pinned versions of constraints.txt.
-#   make demo    the digits example, start to finish        make setup   the environment for working on Muniment
-#   make check   everything that CI checks                  make bench   the measurements, next to their floors
+#   make demo        the digits example, start to finish
+#   make demo-files  the installed site-packages folder, logged twice
+#   make check       everything that CI checks
+#   make setup       the environment for working on Muniment
+#   make bench       the measurements, next to their floors
 
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore $(BIN)/python -m pip install -qq -c constraints.txt
 
-.PHONY: help demo check setup bench clean
+.PHONY: help demo demo-files check setup bench clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
 help:
-	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
+	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
 
 .venv/pyvenv.cfg:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Muniment needs Python 3.11 or newer: make PYTHON=python3.x")'
@@ -33,8 +36,12 @@ setup: .venv/dev.stamp
 
 demo: .venv/demo.stamp
 	@rm -rf demo
-	@mkdir demo
-	@MUNIMENT_HOME='$(CURDIR)/demo/home' $(BIN)/python examples/digits/run.py demo
+	@env -u MUNIMENT_HOME $(BIN)/python examples/digits/run.py demo
+
+# wants 10,000 files, so everything is installed first
+demo-files: .venv/dev.stamp
+	@rm -rf demo-files
+	@env -u MUNIMENT_HOME $(BIN)/python examples/site_packages/run.py demo-files
 
 check: .venv/dev.stamp
 	$(BIN)/ruff format --check --quiet .
@@ -49,4 +56,4 @@ bench: .venv/dev.stamp
 	$(BIN)/python benchmarks/scale.py
 
 clean:
-	rm -rf .venv demo build dist .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis src/*.egg-info
+	rm -rf .venv demo demo-files build dist .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis src/*.egg-info
