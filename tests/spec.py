@@ -58,7 +58,7 @@ class Given(Generic[S, E]):
     decider: Decider[S, E]
     state: S
 
-    def when(self, decision: Callable[..., Sequence[E]], *args: Any, **kwargs: Any) -> When[S, E]:  # noqa: ANN401
+    def when(self, decision: Callable[..., Sequence[E]], *args: Any, **kwargs: Any) -> When[S, E]:
         """Ask for a decision, whose first argument is the state."""
         return When(self.decider, self.state, lambda: decision(self.state, *args, **kwargs))
 
@@ -73,7 +73,7 @@ class Spec(Generic[S, E]):
         """Begin after *events*, oldest first."""
         return given(self.decider, *events)
 
-    def when(self, decision: Callable[..., Sequence[E]], *args: Any, **kwargs: Any) -> When[S, E]:  # noqa: ANN401
+    def when(self, decision: Callable[..., Sequence[E]], *args: Any, **kwargs: Any) -> When[S, E]:
         """Ask for a decision at the very beginning."""
         return self.given().when(decision, *args, **kwargs)
 
