@@ -334,7 +334,7 @@ class LinkRow(Row):
 
 @frozen
 class RunRow(Row):
-    """A run; ``key`` is the short id that its user sees, unique in its project."""
+    """A run; ``key`` is the short id that its user sees, unique in its project; ``tags`` are lines of a text."""
 
     table = Table(
         "runs",
@@ -348,6 +348,7 @@ class RunRow(Row):
     name: str | None
     job_type: str | None
     group: str | None
+    tags: str | None
     state: str
     notes: SlotId | None
     config: SlotId | None

@@ -1,0 +1,77 @@
+"""Group commit: whoever waits first takes the others along, and one process at a time writes."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from attrs import define, field
+
+BATCH = 64
+"""How many waiting commands are committed together at most."""
+
+
+@define(eq=False)
+class Waiting:
+    """A piece of work that waits for its batch, and what came of it."""
+
+    run: Callable[[Any], Any]
+    done: bool = False
+    result: Any = None
+    error: BaseException | None = None
+
+    def finish(self, result: object = None, error: BaseException | None = None) -> None:
+        """Keep what came of it."""
+        self.result, self.error, self.done = result, error, True
+
+
+@define
+class GroupCommit:
+    """Lets threads hand in work; the first to get the lock runs a batch of it for all.
+
+    *run_batch* must finish every piece it is given. There is no thread of its own, so nothing is left running at the
+    end of the process and nothing is lost in a forked child.
+    """
+
+    run_batch: Callable[[Sequence[Waiting]], None]
+    _lock: threading.Lock = field(factory=threading.Lock)
+    _queue: deque[Waiting] = field(factory=deque)
+
+    def submit(self, run: Callable[[Any], Any]) -> Any:  # noqa: ANN401 (whatever the work returns)
+        """Wait until the work was committed; return its result or raise its error."""
+        waiting = Waiting(run)
+        self._queue.append(waiting)
+        while not waiting.done:
+            with self._lock:
+                if not waiting.done:
+                    self._lead()
+        if waiting.error is not None:
+            raise waiting.error
+        return waiting.result
+
+    def _lead(self) -> None:
+        batch = [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
+        try:
+            self.run_batch(batch)
+        except BaseException as error:
+            for waiting in batch:
+                if not waiting.done:
+                    waiting.finish(error=error)
+            raise
+
+
+@contextmanager
+def process_lock(path: Path) -> Iterator[None]:
+    """Hold the lock file, which the kernel lets go of when the process ends, however it ends."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

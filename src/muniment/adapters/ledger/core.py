@@ -1,0 +1,239 @@
+"""The one path by which events come to be, the same on every database: decide, append, fold, answer.
+
+A database gives its open write transaction as a ``Desk``; everything that makes a ledger a ledger is here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from hashlib import sha256
+from typing import Protocol, TypeVar
+
+import msgspec
+from attrs import define, field, frozen
+
+from muniment.adapters.ledger.codec import Codec
+from muniment.adapters.ledger.record import BLIND_BYTES, Record, leaf_of, recorded
+from muniment.domain import errors
+from muniment.domain.decider import Decider, Event
+from muniment.domain.errors import CommandReusedError, ConflictError, RuleError
+from muniment.domain.merkle import Frontier
+from muniment.domain.ports import Append, Command, Decide, Fold, Outcome, Receipt, Scratch, Views
+from muniment.domain.principal import Denied, access_stream
+from muniment.domain.rows import Change
+from muniment.domain.values import Audit, EventId, Json, Micros, StreamId
+
+S = TypeVar("S")
+E = TypeVar("E")
+
+COMMANDS_KEPT: Micros = 30 * 24 * 3600 * 1_000_000
+"""How long the answer to a command is kept for its retries, in microseconds."""
+
+
+@define
+class Tip:
+    """The end of the ledger: the tree's frontier (its size is the last ``seq``) and the time of the last event."""
+
+    frontier: Frontier
+    recorded_at: Micros
+
+
+@frozen
+class Kept:
+    """The answer that was given to a command, or the class and text of the error that refused it."""
+
+    request: bytes
+    answer: Json
+    first_seq: int | None
+    last_seq: int | None
+    refused: str | None = None
+
+
+class Desk(Protocol):
+    """One database's open write transaction."""
+
+    tip: Tip
+
+    @property
+    def views(self) -> Views: ...
+    @property
+    def scratch(self) -> Scratch: ...
+    def begin(self) -> None:
+        """Set a savepoint."""
+        ...
+
+    def undo(self) -> None:
+        """Go back to the savepoint, the tip too, and release it."""
+        ...
+
+    def keep(self) -> None:
+        """Release the savepoint."""
+        ...
+
+    def position(self, stream: StreamId) -> int: ...
+    def tail(self, stream: StreamId, limit: int | None) -> list[tuple[int, str, bytes, bytes | None]]:
+        """Return position, type, facts and words of the last events of a stream, oldest first."""
+        ...
+
+    def insert(self, records: Sequence[Record], leaves: Sequence[bytes]) -> None: ...
+    def apply(self, changes: Sequence[Change], seq: int) -> None: ...
+    def kept(self, actor: str, command: str) -> Kept | None: ...
+    def keep_answer(self, actor: str, command: str, kept: Kept, at: Micros) -> None: ...
+
+
+class OpenTransaction:
+    """What a decision sees of a desk."""
+
+    def __init__(self, desk: Desk, codec: Codec, now: Micros) -> None:
+        self._desk = desk
+        self._codec = codec
+        self.now = now
+        self.views = desk.views
+        self.scratch = desk.scratch
+
+    def load(self, decider: Decider[S, E], stream: StreamId) -> tuple[S, int]:
+        """Return the state of a stream and the position of its last event (0: none)."""
+        rows = self._desk.tail(stream, decider.tail)
+        events = (self._codec.decode(name, facts, words) for _, name, facts, words in rows)
+        return decider.fold(events), rows[-1][0] if rows else 0
+
+    def position(self, stream: StreamId) -> int:
+        """Return the position of a stream's last event (0: none)."""
+        return self._desk.position(stream)
+
+
+@define
+class Core:
+    """Runs commands on an open desk."""
+
+    codec: Codec
+    folds: Sequence[Fold]
+    clock: Callable[[], Micros]
+    random: Callable[[int], bytes] = field(default=os.urandom)
+
+    def transact(self, desk: Desk, command: Command, decide: Decide) -> Receipt:
+        """Run one command inside a savepoint: decide, append, fold, keep the answer."""
+        request = sha256(msgspec.json.encode(command.request, order="deterministic")).digest()
+        kept = desk.kept(command.context.actor, command.id)
+        if kept is not None:
+            return _again(kept, request)
+        now = max(self.clock(), desk.tip.recorded_at + 1)
+        desk.begin()
+        try:
+            outcome = decide(OpenTransaction(desk, self.codec, now))
+            receipt = self._append(desk, command, outcome, now)
+        except RuleError as refusal:
+            desk.undo()
+            self._refuse(desk, command, request, refusal, now)
+            raise
+        except BaseException:
+            desk.undo()
+            raise
+        desk.keep_answer(
+            command.context.actor,
+            command.id,
+            Kept(request, receipt.answer, receipt.first_seq, receipt.last_seq),
+            now,
+        )
+        desk.keep()
+        return receipt
+
+    def work(self, desk: Desk, act: Callable[[OpenTransaction], S]) -> S:
+        """Let *act* change scratch rows inside a savepoint."""
+        desk.begin()
+        try:
+            done = act(OpenTransaction(desk, self.codec, max(self.clock(), desk.tip.recorded_at + 1)))
+        except BaseException:
+            desk.undo()
+            raise
+        desk.keep()
+        return done
+
+    def fold(self, desk: Desk, record: Record) -> None:
+        """Apply to the rows what the projections make of one event."""
+        if record.audit == Audit.ACCESS.value:
+            return
+        event = recorded(record, self.codec)
+        for fold in self.folds:
+            changes = fold(event)
+            if changes:
+                desk.apply(changes, record.seq)
+
+    def _refuse(self, desk: Desk, command: Command, request: bytes, refusal: RuleError, now: Micros) -> None:
+        stream = access_stream(command.context.actor)
+        denied = Append(stream, desk.position(stream), (Denied(type(refusal).__name__, command.target),))
+        receipt = self._append(desk, command, Outcome((denied,)), now)
+        kept = Kept(request, str(refusal), receipt.first_seq, receipt.last_seq, type(refusal).__name__)
+        desk.keep_answer(command.context.actor, command.id, kept, now)
+
+    def _append(self, desk: Desk, command: Command, outcome: Outcome, now: Micros) -> Receipt:
+        records = list(self._records(desk, command, outcome.appends, now))
+        if not records:
+            return Receipt(outcome.answer)
+        leaves = [leaf_of(record) for record in records]
+        for leaf in leaves:
+            desk.tip.frontier.append(leaf)
+        desk.tip.recorded_at = records[-1].recorded_at
+        desk.insert(records, leaves)
+        for record in records:
+            self.fold(desk, record)
+        return Receipt(outcome.answer, records[0].seq, records[-1].seq)
+
+    def _records(self, desk: Desk, command: Command, appends: Sequence[Append], now: Micros) -> Iterator[Record]:
+        seq, at = desk.tip.frontier.size, now
+        ahead: dict[StreamId, int] = {}
+        for append in appends:
+            position = ahead.get(append.stream)
+            if position is None:
+                position = desk.position(append.stream)
+            if position != append.expected:
+                msg = f"stream {append.stream} is at {position}, not {append.expected}"
+                raise ConflictError(msg)
+            for event in append.events:
+                seq, position = seq + 1, position + 1
+                yield self._record(command, append.stream, event, seq=seq, position=position, at=at)
+                at += 1
+            ahead[append.stream] = position
+
+    def _record(  # noqa: PLR0913 (a row of the ledger)
+        self, command: Command, stream: StreamId, event: object, *, seq: int, position: int, at: Micros
+    ) -> Record:
+        written = self.codec.encode(event)
+        random = self.random(2 * BLIND_BYTES + 16)
+        context = command.context
+        audit = event.audit if isinstance(event, Event) else Audit.CHANGE
+        return Record(
+            seq=seq,
+            stream=stream,
+            position=position,
+            type=written.name,
+            facts=written.facts,
+            facts_blind=random[:BLIND_BYTES],
+            words=written.words,
+            words_blind=None if written.words is None else random[BLIND_BYTES : 2 * BLIND_BYTES],
+            words_commit=None,
+            event_id=EventId(random[2 * BLIND_BYTES :].hex()),
+            recorded_at=at,
+            org=context.organisation,
+            audit=audit.value,
+            outcome="denied" if isinstance(event, Denied) else "ok",
+            actor=context.actor,
+            on_behalf_of=context.on_behalf_of,
+            run=context.run,
+            request=context.request,
+            correlation=context.correlation,
+            causation=context.causation,
+            command=command.id,
+            source=context.source,
+        )
+
+
+def _again(kept: Kept, request: bytes) -> Receipt:
+    if kept.request != request:
+        msg = "this command id was used before, for another request — mint a new id for a new command"
+        raise CommandReusedError(msg)
+    if kept.refused is not None:
+        class_: type[Exception] = getattr(errors, kept.refused, RuleError)
+        raise class_(kept.answer)
+    return Receipt(kept.answer, kept.first_seq, kept.last_seq, replayed=True)

@@ -1,0 +1,240 @@
+"""The ledger in memory, on the library's in-memory recorder: the reference, and what tests use."""
+
+from __future__ import annotations
+
+import copy
+import secrets
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from itertools import zip_longest
+from typing import Any, Protocol, TypeVar
+
+from attrs import define, field
+from eventsourcing.persistence import StoredEvent
+from eventsourcing.popo import POPOApplicationRecorder
+
+from muniment.adapters.ledger.codec import Codec
+from muniment.adapters.ledger.core import Core, Kept, OpenTransaction, Tip
+from muniment.adapters.ledger.record import Record, recorded
+from muniment.adapters.ledger.verify import check_events
+from muniment.domain.merkle import Frontier
+from muniment.domain.ports import Command, Decide, Fold, Head, Receipt, Recorded, Scratch, Views
+from muniment.domain.rows import Change
+from muniment.domain.values import Json, Micros, StreamId
+
+S = TypeVar("S")
+
+
+class MemoryRows(Views, Protocol):
+    """Rows of the projections in memory, which can go back to a mark."""
+
+    def apply(self, changes: Sequence[Change], seq: int) -> None: ...
+    def clear(self) -> None: ...
+    def dump(self) -> Iterator[bytes]: ...
+    def checkpoint(self) -> Any: ...  # noqa: ANN401 (opaque)
+    def restore(self, mark: Any) -> None: ...  # noqa: ANN401
+    def settle(self) -> None: ...
+
+
+class MemoryRecorder(POPOApplicationRecorder):
+    """The library's in-memory recorder, which can also take back what was written last."""
+
+    def truncate(self, size: int) -> None:
+        """Forget all events after the first *size*."""
+        with self._database_lock:
+            for event in self._stored_events[size:]:
+                del self._stored_events_index[str(event.originator_id)][event.originator_version]
+            del self._stored_events[size:]
+
+
+@define
+class MemoryScratch:
+    """Scratch rows in a dict."""
+
+    _clock: Callable[[], Micros]
+    rows: dict[tuple[str, str], tuple[Json, Micros | None]] = field(factory=dict)
+
+    def get(self, kind: str, key: str) -> Json | None:
+        """Return the value, or ``None``."""
+        value, expires_at = self.rows.get((kind, key), (None, None))
+        return copy.deepcopy(value) if expires_at is None or expires_at > self._clock() else None
+
+    def put(self, kind: str, key: str, value: Json, expires_at: Micros | None = None) -> None:
+        """Set the value."""
+        self.rows[kind, key] = (copy.deepcopy(value), expires_at)
+
+    def delete(self, kind: str, key: str) -> None:
+        """Forget the value, if there is one."""
+        self.rows.pop((kind, key), None)
+
+    def items(self, kind: str, prefix: str = "") -> list[tuple[str, Json]]:
+        """Return keys with this prefix and their values, in the order of the keys."""
+        keys = sorted(key for kind_, key in self.rows if kind_ == kind and key.startswith(prefix))
+        return [(key, value) for key in keys if (value := self.get(kind, key)) is not None]
+
+
+@define(eq=False)
+class MemoryDesk:
+    """The open write transaction: what it does can be undone to the savepoint."""
+
+    _ledger: MemoryLedger
+    tip: Tip
+    _mark: tuple[Any, ...] = ()
+
+    @property
+    def views(self) -> Views:
+        """The rows as the transaction sees them."""
+        return self._ledger.rows
+
+    @property
+    def scratch(self) -> Scratch:
+        """The scratch rows as the transaction sees them."""
+        return self._ledger.scratch
+
+    def begin(self) -> None:
+        """Set a savepoint."""
+        ledger, tip = self._ledger, self.tip
+        self._mark = (
+            len(ledger.records),
+            Frontier(tip.frontier.size, tip.frontier.roots()),
+            tip.recorded_at,
+            dict(ledger.scratch.rows),
+            ledger.rows.checkpoint(),
+        )
+
+    def undo(self) -> None:
+        """Go back to the savepoint."""
+        ledger = self._ledger
+        size, self.tip.frontier, self.tip.recorded_at, ledger.scratch.rows, rows = self._mark
+        del ledger.records[size:], ledger.leaves[size:]
+        ledger.recorder.truncate(size)
+        ledger.rows.restore(rows)
+
+    def keep(self) -> None:
+        """Release the savepoint."""
+        self._ledger.rows.settle()
+
+    def position(self, stream: StreamId) -> int:
+        """Return the position of a stream's last event (0: none)."""
+        found = self._ledger.recorder.select_events(stream, desc=True, limit=1)
+        return found[0].originator_version if found else 0
+
+    def tail(self, stream: StreamId, limit: int | None) -> list[tuple[int, str, bytes, bytes | None]]:
+        """Return position, type, facts and words of the last events of a stream, oldest first."""
+        events = self._ledger.recorder.select_events(stream, desc=True, limit=limit)
+        words = self._ledger.words
+        found = [(e.originator_version, e.topic, e.state, words[stream, e.originator_version]) for e in events]
+        return found[::-1]
+
+    def insert(self, records: Sequence[Record], leaves: Sequence[bytes]) -> None:
+        """Keep events and leaves."""
+        ledger = self._ledger
+        ledger.recorder.insert_events([StoredEvent(r.stream, r.position, r.type, r.facts) for r in records])
+        ledger.words.update({(r.stream, r.position): r.words for r in records})
+        ledger.records.extend(records)
+        ledger.leaves.extend(leaves)
+
+    def apply(self, changes: Sequence[Change], seq: int) -> None:
+        """Change rows."""
+        self._ledger.rows.apply(changes, seq)
+
+    def kept(self, actor: str, command: str) -> Kept | None:
+        """Return the answer that a command got."""
+        return self._ledger.commands.get((actor, command))
+
+    def keep_answer(self, actor: str, command: str, kept: Kept, at: Micros) -> None:
+        """Keep the answer that a command got."""
+        del at
+        self._ledger.commands[actor, command] = kept
+
+
+@define(eq=False)
+class MemoryLedger:
+    """A ledger that ends with its process."""
+
+    core: Core
+    make_rows: Callable[[], MemoryRows]
+    origin: str = field(factory=lambda: secrets.token_hex(16))
+    recorder: MemoryRecorder = field(factory=MemoryRecorder)
+    records: list[Record] = field(factory=list)
+    words: dict[tuple[str, int], bytes | None] = field(factory=dict)
+    leaves: list[bytes] = field(factory=list)
+    commands: dict[tuple[str, str], Kept] = field(factory=dict)
+    rows: MemoryRows = field(init=False)
+    scratch: MemoryScratch = field(init=False)
+    _tip: Tip = field(factory=lambda: Tip(Frontier(), 0))
+    _lock: threading.RLock = field(factory=threading.RLock)
+
+    @classmethod
+    def empty(
+        cls,
+        make_rows: Callable[[], MemoryRows],
+        folds: Sequence[Fold],
+        clock: Callable[[], Micros],
+        codec: Codec | None = None,
+    ) -> MemoryLedger:
+        """Return a new ledger."""
+        return cls(Core(codec or Codec(), folds, clock), make_rows)
+
+    def __attrs_post_init__(self) -> None:
+        self.rows = self.make_rows()
+        self.scratch = MemoryScratch(self.core.clock)
+
+    def transact(self, command: Command, decide: Decide) -> Receipt:
+        """Decide and append."""
+        with self._lock:
+            return self.core.transact(MemoryDesk(self, self._tip), command, decide)
+
+    def work(self, act: Callable[[OpenTransaction], S]) -> S:
+        """Change scratch rows under the write lock, without events."""
+        with self._lock:
+            return self.core.work(MemoryDesk(self, self._tip), act)
+
+    @property
+    def views(self) -> Views:
+        """The rows."""
+        return self.rows
+
+    def head(self) -> Head:
+        """Return size and root."""
+        frontier = self._tip.frontier
+        return Head(frontier.size, frontier.root(), self._tip.recorded_at)
+
+    def read(
+        self, *, after: int = 0, until: int | None = None, stream: StreamId | None = None, limit: int | None = None
+    ) -> Iterator[Recorded]:
+        """Yield events in the order of ``seq``."""
+        records = self.records[after:until]
+        chosen = [record for record in records if stream is None or record.stream == stream]
+        for record in chosen[:limit]:
+            yield recorded(record, self.core.codec)
+
+    def at(self, moment: Micros) -> int:
+        """Return the ``seq`` of the last event recorded at or before *moment* (0: none)."""
+        return sum(record.recorded_at <= moment for record in self.records)
+
+    def rebuild(self) -> int:
+        """Make all rows again from the events; return how many events were folded."""
+        with self._lock:
+            self.rows.clear()
+            desk = MemoryDesk(self, self._tip)
+            for record in self.records:
+                self.core.fold(desk, record)
+            return len(self.records)
+
+    def dump(self) -> Iterator[bytes]:
+        """Yield every row of every projection in a canonical form."""
+        yield from self.rows.dump()
+
+    def verify(self) -> Iterator[str]:
+        """Check events against leaves, leaves against the head, rows against a fresh fold."""
+        yield from check_events(self.records, enumerate(self.leaves, 1), self._tip)
+        fresh = MemoryLedger(self.core, self.make_rows, self.origin, records=self.records)
+        fresh.rebuild()
+        for live, folded in zip_longest(self.dump(), fresh.dump()):
+            if live != folded:
+                yield f"a row of the projections is not what the events say: {live or folded!r}"
+                return
+
+    def close(self) -> None:
+        """Let go of nothing: there is nothing to let go of."""
