@@ -1,0 +1,87 @@
+"""What both views adapters read off a row class: its columns, the ways to find rows, and the form of its dump."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterable
+from functools import cache
+from typing import ParamSpec, TypeVar, cast, get_args, get_type_hints
+
+from attrs import fields
+
+from muniment.domain.errors import StorageError
+from muniment.domain.rows import Cell, Lookup, Row
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def once(make: Callable[P, T]) -> Callable[P, T]:
+    """Remember what a function makes; as ``functools.cache``, which type checkers deny a row class as argument."""
+    return cast("Callable[P, T]", cache(make))
+
+
+@once
+def columns(kind: type[Row]) -> tuple[str, ...]:
+    """Return the names of the columns, in the order of the fields."""
+    return tuple(field.name for field in fields(kind))
+
+
+@once
+def nullable(kind: type[Row]) -> frozenset[str]:
+    """Return the columns that may hold ``None``."""
+    hints = get_type_hints(kind)
+    return frozenset(name for name in columns(kind) if type(None) in get_args(hints[name]))
+
+
+@once
+def integers(kind: type[Row]) -> frozenset[str]:
+    """Return the columns that hold whole numbers."""
+    hints = get_type_hints(kind)
+    return frozenset(name for name in columns(kind) if int in (hints[name], *get_args(hints[name])))
+
+
+def identity(kind: type[Row], names: Collection[str]) -> tuple[str, ...]:
+    """Return the key or unique set that *names* are; ValueError if they are neither."""
+    wanted = set(names)
+    for candidate in (kind.table.key, *kind.table.unique):
+        if wanted == set(candidate) and len(names) == len(candidate):
+            return candidate
+    msg = f"{kind.table.name} has no key and no unique set of {sorted(wanted)} — see muniment.domain.rows"
+    raise ValueError(msg)
+
+
+def lookup(kind: type[Row], names: Collection[str], order: str) -> Lookup:
+    """Return the lookup by *names* in the order of *order*; ValueError if the table has none such."""
+    wanted = set(names)
+    for candidate in kind.table.lookups:
+        if candidate.order == order and wanted == set(candidate.equal):
+            return candidate
+    msg = f"{kind.table.name} has no lookup by {sorted(wanted)} in the order of {order!r} — see muniment.domain.rows"
+    raise ValueError(msg)
+
+
+@once
+def patched(kind: type[Row], names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the columns to patch in the order of the fields; ValueError if one is unknown or part of the key."""
+    wrong = [name for name in names if name not in columns(kind) or name in kind.table.key]
+    if wrong:
+        msg = f"{kind.table.name} has no column outside its key called {', '.join(map(repr, wrong))}"
+        raise ValueError(msg)
+    return tuple(name for name in columns(kind) if name in names)
+
+
+def contradiction(kind: type[Row]) -> StorageError:
+    """Return the error for two live rows that claim one place, which only a wrong decision or fold leads to."""
+    return StorageError(f"the rows of {kind.table.name} contradict each other — 'muniment rebuild' makes them again")
+
+
+def line(cells: Iterable[Cell]) -> bytes:
+    """Return one line of a dump: a JSON array of text, whole numbers and null, in UTF-8."""
+    plain = [int(cell) if isinstance(cell, bool) else cell for cell in cells]
+    return json.dumps(plain, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+def heading(kind: type[Row]) -> bytes:
+    """Return the line of a dump before the rows of a table: its name."""
+    return json.dumps(kind.table.name).encode() + b"\n"

@@ -1,0 +1,142 @@
+"""The rows of the projections in SQLite tables; the ledger opens the database and holds the transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeAlias, TypeVar
+
+from attrs import frozen
+
+from muniment.adapters.views import shape
+from muniment.adapters.views.statements import plan, schema
+from muniment.domain.errors import StorageError
+from muniment.domain.rows import ROWS, Cell, Change, Close, Insert, Patch, Put, Row
+
+R = TypeVar("R", bound=Row)
+
+CursorSource: TypeAlias = Callable[[], sqlite3.Connection | sqlite3.Cursor]
+"""Where rows are read: the cursor of the write transaction, or a reader's connection."""
+
+LARGEST = 2**63 - 1
+
+
+def create(cursor: sqlite3.Cursor) -> None:
+    """Create every table and its indexes."""
+    for kind in ROWS:
+        for statement in schema(kind):
+            cursor.execute(statement)
+
+
+def apply(cursor: sqlite3.Cursor, changes: Sequence[Change], seq: int) -> None:
+    """Apply the changes of event *seq*.
+
+    Rows that contradict each other are StorageError; any other ``sqlite3.Error`` belongs to whoever holds the
+    transaction. That no live row has the key of an Insert is the fold's promise: only a unique set, or a row of the
+    same event, makes SQLite notice.
+    """
+    for change in changes:
+        try:
+            _APPLY[type(change)](cursor, change, seq)
+        except (sqlite3.IntegrityError, OverflowError, UnicodeEncodeError) as error:
+            raise shape.contradiction(_kind(change)) from error
+
+
+def clear(cursor: sqlite3.Cursor) -> None:
+    """Remove every row, so that they can be made again from the events."""
+    for kind in ROWS:
+        cursor.execute(plan(kind).clear)
+
+
+def dump(cursor: sqlite3.Cursor) -> Iterator[bytes]:
+    """Yield a line for each table and row, in the order of the keys."""
+    for kind in ROWS:
+        yield shape.heading(kind)
+        for row in cursor.execute(plan(kind).dump):
+            yield shape.line(row)
+
+
+def _kind(change: Change) -> type[Row]:
+    return type(change.row) if isinstance(change, Insert | Put) else change.kind
+
+
+def _insert(cursor: sqlite3.Cursor, change: Insert, seq: int) -> None:
+    row = change.row
+    wanted = plan(type(row))
+    cursor.execute(wanted.insert, (*wanted.values(row), seq))
+    if not cursor.rowcount:
+        raise shape.contradiction(type(row))
+
+
+def _put(cursor: sqlite3.Cursor, change: Put, seq: int) -> None:
+    row = change.row
+    wanted = plan(type(row))
+    key = wanted.key(row)
+    cursor.execute(wanted.close, (seq, *key, *key))
+    cursor.execute(wanted.insert, (*wanted.values(row), seq))
+
+
+def _patch(cursor: sqlite3.Cursor, change: Patch, seq: int) -> None:
+    wanted, columns = plan(change.kind), change.columns
+    names = shape.patched(change.kind, tuple(columns))
+    cursor.execute(wanted.close, (seq, *change.key, *change.key))
+    if cursor.rowcount:
+        cursor.execute(wanted.patch(names), (*(columns[name] for name in names), seq, *change.key))
+
+
+def _close(cursor: sqlite3.Cursor, change: Close, seq: int) -> None:
+    cursor.execute(plan(change.kind).close, (seq, *change.key, *change.key))
+
+
+_APPLY: dict[type[Change], Callable[..., None]] = {Insert: _insert, Put: _put, Patch: _patch, Close: _close}
+
+
+@frozen
+class SqliteViews:
+    """The rows as whoever gives the cursor sees them: inside its transaction, or as committed."""
+
+    cursor: CursorSource
+
+    def find(self, kind: type[R], /, *, at: int | None = None, **equal: Cell) -> R | None:
+        """Return the one row whose key or unique columns have these values; ``None`` among them finds nothing."""
+        wanted = plan(kind).find(tuple(equal), past=at is not None)
+        for row in self._rows(wanted.sql, wanted.bind(tuple(equal.values()), at)):
+            begin, end = row[-2:]
+            if end is None if at is None else begin <= at and (end is None or at < end):
+                return kind(*row[:-2])
+        return None
+
+    def select(
+        self,
+        kind: type[R],
+        /,
+        *,
+        order: str,
+        at: int | None = None,
+        after: Cell = None,
+        limit: int | None = None,
+        descending: bool = False,
+        **equal: Cell,
+    ) -> list[R]:
+        """Return rows by a lookup of the table, in its order, rows that tie in the order of their keys."""
+        given = after is not None
+        if isinstance(after, int):
+            after = max(-LARGEST, min(LARGEST, after))
+        wanted = plan(kind).select(tuple(equal), order, past=at is not None, after=given, descending=descending)
+        parameters = wanted.bind(tuple(equal.values()), at, after)
+        return [kind(*row) for row in self._rows(wanted.sql, (*parameters, -1 if limit is None else limit))]
+
+    def count(self, kind: type[Row], /, *, order: str, at: int | None = None, **equal: Cell) -> int:
+        """Return how many rows a lookup has."""
+        wanted = plan(kind).count(tuple(equal), order, past=at is not None)
+        rows = self._rows(wanted.sql, wanted.bind(tuple(equal.values()), at))
+        return int(rows[0][0]) if rows else 0
+
+    def _rows(self, sql: str, parameters: tuple[Cell, ...]) -> list[Any]:
+        try:
+            return self.cursor().execute(sql, parameters).fetchall()
+        except (OverflowError, UnicodeEncodeError):
+            return []  # a value that no column can hold equals none
+        except sqlite3.Error as error:
+            msg = "the rows of the ledger cannot be read"
+            raise StorageError(msg) from error
