@@ -8,6 +8,7 @@ from typing import Any, BinaryIO, Literal, Protocol, TypeAlias, TypeVar
 from attrs import field, frozen
 
 from muniment.domain.decider import Decider
+from muniment.domain.manifest import Entry, Leaf, LeafRecord
 from muniment.domain.rows import Cell, Change, Row
 from muniment.domain.values import (
     Audit,
@@ -93,6 +94,30 @@ class BlobStore(Protocol):
 
     def sweep(self, older_than: Micros) -> int:
         """Remove what interrupted puts left behind before *older_than*; return the bytes freed."""
+        ...
+
+
+class ManifestCodec(Protocol):
+    """The stored form of manifests, apart from the canonical rows that the version's digest is over.
+
+    Equal leaves have equal bytes. Decoding checks the rows against the hash of the leaf, refuses absurd sizes, and
+    raises CorruptError, naming the paths concerned.
+    """
+
+    def encode(self, leaf: Leaf) -> tuple[bytes, bytes | None]:
+        """Return the stored forms of the rows and of the annex, ``None`` where no entry has one."""
+        ...
+
+    def decode(self, record: LeafRecord, rows: bytes, annex: bytes | None) -> tuple[Entry, ...]:
+        """Return the entries of a leaf, verified."""
+        ...
+
+    def encode_index(self, records: Sequence[LeafRecord]) -> bytes:
+        """Return the stored form of the list of leaves."""
+        ...
+
+    def decode_index(self, data: bytes) -> tuple[LeafRecord, ...]:
+        """Return the list of leaves."""
         ...
 
 
