@@ -1,0 +1,56 @@
+"""Where bytes lie, named by their SHA-256: one file per technology."""
+
+from __future__ import annotations
+
+import errno
+import re
+from hashlib import sha256
+
+from muniment.domain.errors import CorruptError, InvalidValueError, NotFoundError, StorageError, StorageFullError
+from muniment.domain.ports import BlobSource
+from muniment.domain.values import Digest
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+def is_digest(text: str) -> bool:
+    """Whether this can be the name of a blob."""
+    return _DIGEST.fullmatch(text) is not None
+
+
+def absent(digest: Digest) -> NotFoundError:
+    """Say that a blob is not here."""
+    return NotFoundError(f"no blob {digest} — restore it from a copy, or log its version again")
+
+
+def refused(digest: Digest, error: OSError) -> StorageError:
+    """Translate what the operating system said about a blob, leaving out where the store lies."""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        full = StorageFullError(f"no space is left for blob {digest} — free some, or run gc")
+        full.__cause__ = error
+        return full
+    failed = StorageError(f"the store failed at blob {digest}: {error.strerror or type(error).__name__}")
+    failed.__cause__ = error
+    return failed
+
+
+def verified(digest: Digest, content: bytes) -> bytes:
+    """Return *content* if it is what its name says, else raise CorruptError."""
+    if sha256(content).hexdigest() != digest:
+        msg = f"blob {digest} is damaged — run fsck, restore it from a copy"
+        raise CorruptError(msg)
+    return content
+
+
+def check_put(source: BlobSource, digest: str, size: int) -> None:
+    """Refuse bytes that are not what they were announced to be."""
+    if digest != source.digest or size != source.size:
+        msg = f"blob {source.digest} of {source.size} bytes turned out as {size} bytes — the file changed, log it again"
+        raise CorruptError(msg)
+
+
+def check_span(start: int, length: int | None) -> None:
+    """Refuse to read from before the beginning."""
+    if start < 0 or (length is not None and length < 0):
+        msg = f"cannot read {length} bytes from {start} — neither may be negative"
+        raise InvalidValueError(msg)
