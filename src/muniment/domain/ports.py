@@ -146,7 +146,10 @@ class ReferenceStore(Protocol):
     InvalidValueError, never a silent cut.
     """
 
-    schemes: tuple[str, ...]
+    @property
+    def schemes(self) -> tuple[str, ...]:
+        """The URI schemes that this adapter answers for."""
+        ...
 
     def resolve(self, uri: str, *, checksum: bool, limit: int) -> Iterator[ReferencedObject]:
         """Yield the objects at or below *uri*; with ``checksum=False`` the location alone, its URI as digest."""

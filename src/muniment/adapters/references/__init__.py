@@ -1,0 +1,53 @@
+"""Objects that stay where they are, tracked without copying: one file per family of URI schemes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
+from io import RawIOBase
+from typing import Final
+from urllib.parse import SplitResult, urlsplit
+
+from muniment.domain.errors import InvalidValueError
+from muniment.domain.ports import ReferencedObject
+
+BUFFER_BYTES: Final = 1 << 20
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]|[\ud800-\udfff]")
+
+
+def split(uri: str, schemes: tuple[str, ...]) -> SplitResult:
+    """Take a URI apart, refusing what the standard library would drop or guess silently."""
+    if _CONTROL.search(uri):
+        msg = f"reference {uri!r} holds a control character — percent-encode it"
+        raise InvalidValueError(msg)
+    try:
+        parts = urlsplit(uri)
+    except ValueError as error:
+        msg = f"reference {uri!r} is no URI: {error}"
+        raise InvalidValueError(msg) from error
+    if parts.scheme not in schemes:
+        msg = f"reference {uri!r} is none of {', '.join(scheme + '://' for scheme in schemes)}"
+        raise InvalidValueError(msg)
+    return parts
+
+
+def limited(found: Iterable[ReferencedObject], limit: int) -> Iterator[ReferencedObject]:
+    """Pass objects on until there are too many."""
+    for number, each in enumerate(found, 1):
+        if number > limit:
+            msg = f"Exceeded {limit} objects tracked, pass max_objects to add_reference"
+            raise InvalidValueError(msg)
+        yield each
+
+
+def hashed(source: RawIOBase) -> tuple[str, int]:
+    """Read to the end; return ``sha256:<hex>`` and the number of bytes."""
+    found, size = sha256(), 0
+    buffer = bytearray(BUFFER_BYTES)
+    with memoryview(buffer) as view:
+        while count := source.readinto(view):
+            found.update(view[:count])
+            size += count
+    return f"sha256:{found.hexdigest()}", size
