@@ -1,0 +1,1 @@
+"""The vault: personal values, each encrypted in a slot of its own, with keys that can be destroyed."""
