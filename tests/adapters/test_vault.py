@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import base64
 import hashlib
 import hmac
@@ -9,6 +10,7 @@ import json
 import multiprocessing
 import multiprocessing.queues
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -54,9 +56,12 @@ class TestSqlite(VaultConformance):
         vault.close()
 
 
+FOLDERS = tempfile.mkdtemp()
+atexit.register(shutil.rmtree, FOLDERS, ignore_errors=True)
+
 TestMemoryMachine = machine_for(lambda clock: MemoryVault(ORIGIN, clock), lambda _: None).TestCase
 TestSqliteMachine = machine_for(
-    lambda clock: at(Path(tempfile.mkdtemp()), clock), lambda vault: cast("SqliteVault", vault).close()
+    lambda clock: at(Path(tempfile.mkdtemp(dir=FOLDERS)), clock), lambda vault: cast("SqliteVault", vault).close()
 ).TestCase
 TestSqliteMachine.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import sqlite3
@@ -96,16 +97,21 @@ def storage_errors(what: str) -> Iterator[None]:
     except sqlite3.Error as error:
         name = getattr(error, "sqlite_errorname", "") or ""
         if name == "SQLITE_FULL":
-            msg = f"no space is left for {what} — free some and try again"
-            raise StorageFullError(msg) from error
+            raise _full(what) from error
         if any(name.startswith(corrupt) for corrupt in _CORRUPT):
             msg = f"{what} is damaged ({error}) — restore it from its backup"
             raise CorruptError(msg) from error
         msg = f"{what} cannot be used ({error}) — check its folder's owner, mode and free space"
         raise StorageError(msg) from error
     except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise _full(what) from error
         msg = f"{what} cannot be used ({error.strerror}) — check its folder's owner, mode and free space"
         raise StorageError(msg) from error
+
+
+def _full(what: str) -> StorageFullError:
+    return StorageFullError(f"no space is left for {what} — free some and try again")
 
 
 @contextmanager
