@@ -1,0 +1,115 @@
+"""The composition root: the only module that knows the adapters."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from attrs import evolve
+
+from muniment.app import clock
+from muniment.app.config import Config
+from muniment.app.directory import enter
+from muniment.app.projections import FOLDS
+from muniment.app.store import Store
+from muniment.domain.checkpoint import log_name
+from muniment.domain.errors import InvalidValueError, StorageError
+
+if TYPE_CHECKING:
+    from muniment.adapters.ledger.sqlite import SqliteLedger
+    from muniment.domain.ports import ReferenceStore, Vault
+
+
+def open_store(config: Config, *, source: str = "sdk") -> Store:
+    """Open the store that the settings name, or make it; who acts is known afterwards."""
+    from muniment.adapters.blobs.cache import CachedBlobStore  # noqa: PLC0415 (loaded when a store is opened)
+    from muniment.adapters.blobs.local import LocalBlobStore  # noqa: PLC0415
+    from muniment.adapters.file_memory import SqliteFileMemory  # noqa: PLC0415
+    from muniment.adapters import signing  # noqa: PLC0415
+    from muniment.adapters.manifests import MsgpackManifestCodec  # noqa: PLC0415
+
+    home = _home(config)
+    ledger = open_ledger(config)
+    vault = open_vault(config, ledger.origin)
+    context = enter(
+        ledger,
+        vault,
+        config.actor,
+        organisation=config.text("organisation"),
+        team=config.text("entity"),
+        project=config.text("project"),
+    )
+    blobs = LocalBlobStore.at(_folder(config, "blobs", "blobs"))
+    cache_folder = config.path("cache_dir", "cache")
+    return Store(
+        config=config,
+        ledger=ledger,
+        vault=vault,
+        blobs=blobs,
+        cache=CachedBlobStore.at(cache_folder / "blobs", blobs, config.cache_max),
+        codec=MsgpackManifestCodec(),
+        files=SqliteFileMemory.at(cache_folder),
+        references=_references(),
+        clock=clock.now,
+        make_signer=lambda: signing.SigningKey.at(home / "signing.key", log_name(ledger.origin)),
+        check_note=signing.verify,
+        context=evolve(context, source=source),
+    )
+
+
+def open_ledger(config: Config) -> SqliteLedger:
+    """Open the ledger alone."""
+    from muniment.adapters.ledger.sqlite import SqliteLedger  # noqa: PLC0415
+    from muniment.adapters.views import sqlite as rows  # noqa: PLC0415
+
+    _home(config)
+    path = _local(config, "ledger", "ledger.sqlite3")
+    return SqliteLedger.in_file(path, rows, rows.SqliteViews, FOLDS, clock.now)
+
+
+def open_vault(config: Config, origin: str) -> Vault:
+    """Open the vault alone."""
+    from muniment.adapters.vault.sqlite import SqliteVault  # noqa: PLC0415
+
+    folder = _local(config, "vault", "")
+    return SqliteVault.at(folder, config.path("key_file", "master.key"), origin)
+
+
+def _references() -> dict[str, ReferenceStore]:
+    from muniment.adapters.references.file import FileReferences  # noqa: PLC0415
+    from muniment.adapters.references.http import HttpReferences  # noqa: PLC0415
+
+    stores: tuple[ReferenceStore, ...] = (FileReferences(), HttpReferences())
+    return {scheme: store for store in stores for scheme in store.schemes}
+
+
+def _home(config: Config) -> Path:
+    """Return the home folder, made for its owner alone if it is not there."""
+    home = config.home
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        msg = f"the home folder cannot be made ({error.strerror}) — set MUNIMENT_HOME to a folder that can be written"
+        raise StorageError(msg) from error
+    if not os.access(home, os.R_OK | os.W_OK | os.X_OK):
+        msg = "the home folder cannot be written — set MUNIMENT_HOME to a folder that can be, or ask its owner"
+        raise StorageError(msg)
+    return home
+
+
+def _local(config: Config, name: str, default: str) -> Path:
+    """Return a path below the home folder, or where the settings say; other kinds of places are not known yet."""
+    value = config[name]
+    if value and "://" in value and not value.startswith("file://"):
+        msg = f"MUNIMENT_{name.upper()} names {value.split('://', 1)[0]}://, which this version cannot use — give a path"
+        raise InvalidValueError(msg)
+    if value and value.startswith("file://"):
+        return Path(value.removeprefix("file://"))
+    return config.path(name, default)
+
+
+def _folder(config: Config, name: str, default: str) -> Path:
+    folder = _local(config, name, default)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder

@@ -1,0 +1,172 @@
+"""Where everything is and who acts: argument, then ``MUNIMENT_*``, then its ``WANDB_*`` twin, then ``config.toml``."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from attrs import define, frozen
+
+from muniment.domain.errors import InvalidValueError, StorageError
+
+GIB: Final = 1 << 30
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?", re.IGNORECASE)
+_TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d|w)?", re.IGNORECASE)
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+MICROS_PER_SECOND: Final = 1_000_000
+
+
+@frozen
+class Setting:
+    """One thing that can be configured: its name, the W&B variable that means the same, and its default."""
+
+    name: str
+    twin: str | None
+    default: str | None
+    meaning: str
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that sets it."""
+        return f"MUNIMENT_{self.name.upper()}"
+
+
+SETTINGS: Final = (
+    Setting("home", None, "~/.muniment", "the folder of the store"),
+    Setting("ledger", None, None, "where the ledger is: a SQLite file"),
+    Setting("vault", None, None, "where the vault is: a folder"),
+    Setting("blobs", None, None, "where the blobs are: a folder"),
+    Setting("key_file", None, None, "the file of the master key"),
+    Setting("actor", "WANDB_USERNAME", None, "who acts; by default the user of the operating system"),
+    Setting("organisation", None, "local", "the organisation whose registries are meant"),
+    Setting("entity", "WANDB_ENTITY", "local", "the team whose projects are meant"),
+    Setting("project", "WANDB_PROJECT", "uncategorized", "the project that is meant"),
+    Setting("cache_dir", "WANDB_CACHE_DIR", None, "the folder of the cache"),
+    Setting("cache_max", None, "10GiB", "how large the cache may become"),
+    Setting("data_dir", "WANDB_DATA_DIR", None, "the folder where files wait to be logged"),
+    Setting("artifact_dir", "WANDB_ARTIFACT_DIR", None, "the folder where artifacts are downloaded to"),
+    Setting("dir", "WANDB_DIR", None, "the folder of a run's own files"),
+    Setting("grace", None, "7d", "how long a deleted version can be restored"),
+    Setting("digest", None, "sha256", "which digests are shown: sha256 or md5"),
+    Setting("silent", "WANDB_SILENT", "false", "say nothing on the terminal"),
+    Setting("quiet", "WANDB_QUIET", "false", "say little on the terminal"),
+    Setting("mode", "WANDB_MODE", "online", "online, offline (the same here) or disabled"),
+    Setting("run_id", "WANDB_RUN_ID", None, "the id of the next run"),
+    Setting("run_group", "WANDB_RUN_GROUP", None, "the group of the next run"),
+    Setting("name", "WANDB_NAME", None, "the name of the next run"),
+    Setting("notes", "WANDB_NOTES", None, "the notes of the next run"),
+    Setting("tags", "WANDB_TAGS", None, "the tags of the next run, separated by commas"),
+    Setting("job_type", "WANDB_JOB_TYPE", None, "the job type of the next run"),
+    Setting("resume", "WANDB_RESUME", None, "what to do about a run of the same id"),
+)
+"""Everything that can be configured, in the order in which it is documented."""
+
+
+@define
+class Config:
+    """The settings that are in force, and where each came from."""
+
+    values: dict[str, str | None]
+    sources: dict[str, str]
+
+    def __getitem__(self, name: str) -> str | None:
+        return self.values[name]
+
+    def text(self, name: str) -> str:
+        """Return a setting that always has a value."""
+        return self.values[name] or ""
+
+    def flag(self, name: str) -> bool:
+        """Return a setting that is true or false."""
+        return self.text(name).lower() in {"1", "true", "yes", "on"}
+
+    @property
+    def home(self) -> Path:
+        """The folder of the store."""
+        return Path(self.text("home")).expanduser().absolute()
+
+    def path(self, name: str, default: str) -> Path:
+        """Return a path, or *default* below the home folder."""
+        value = self.values[name]
+        return Path(value).expanduser().absolute() if value else self.home / default
+
+    @property
+    def cache_max(self) -> int:
+        """How large the cache may become, in bytes."""
+        return size_in_bytes(self.text("cache_max"))
+
+    @property
+    def grace(self) -> int:
+        """How long a deleted version can be restored, in microseconds."""
+        return duration_in_micros(self.text("grace"))
+
+    @property
+    def actor(self) -> str:
+        """Who acts."""
+        return self.values["actor"] or os_user()
+
+
+def load(environ: Mapping[str, str] | None = None, **arguments: str | None) -> Config:
+    """Return the settings in force; *arguments* win over the environment, the environment over ``config.toml``."""
+    environ = os.environ if environ is None else environ
+    values: dict[str, str | None] = {}
+    sources: dict[str, str] = {}
+    for setting in SETTINGS:
+        values[setting.name], sources[setting.name] = _outer(setting, environ, arguments)
+    home = Path(values["home"] or "~/.muniment").expanduser()
+    for name, value in _file(home / "config.toml").items():
+        if name in values and sources[name] == "default":
+            values[name], sources[name] = str(value), "config.toml"
+    config = Config(values, sources)
+    config.cache_max, config.grace  # noqa: B018 (refuse what cannot be read before anything is done)
+    return config
+
+
+def _outer(setting: Setting, environ: Mapping[str, str], arguments: Mapping[str, str | None]) -> tuple[str | None, str]:
+    if arguments.get(setting.name) is not None:
+        return arguments[setting.name], "argument"
+    for variable in filter(None, (setting.variable, setting.twin)):
+        if environ.get(variable):
+            return environ[variable], variable
+    return setting.default, "default"
+
+
+def _file(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        msg = f"config.toml in the home folder cannot be read: {getattr(error, 'strerror', None) or error}"
+        raise StorageError(msg) from error
+
+
+def size_in_bytes(text: str) -> int:
+    """Read ``10GiB``, ``500 MB`` or ``1024``; prefixes are powers of 1024."""
+    found = _SIZE.fullmatch(text.strip())
+    if not found:
+        msg = f"{text!r} is no size — write for example 10GiB or 500MiB"
+        raise InvalidValueError(msg)
+    return int(float(found[1]) * 1024 ** " KMGT".index(found[2].upper() or " "))
+
+
+def duration_in_micros(text: str) -> int:
+    """Read ``7d``, ``12h``, ``30m``, ``2w`` or ``90`` (seconds) as microseconds."""
+    found = _TIME.fullmatch(text.strip())
+    if not found:
+        msg = f"{text!r} is no duration — write for example 7d, 12h or 30m"
+        raise InvalidValueError(msg)
+    return round(float(found[1]) * _SECONDS[(found[2] or "s").lower()] * MICROS_PER_SECOND)
+
+
+def os_user() -> str:
+    """Return the name of the operating system's user, or its number where it has none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid-{os.getuid()}"

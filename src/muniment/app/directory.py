@@ -1,0 +1,306 @@
+"""Organisations, teams, projects and those who act: making them, finding them, and what their roles allow."""
+
+from __future__ import annotations
+
+from muniment.app.store import Store
+from muniment.app.transact import Request, Steps, new_id, transact
+from muniment.domain import organisation as organisations
+from muniment.domain import principal as principals
+from muniment.domain import project as projects
+from muniment.domain import registry as registries
+from muniment.domain import team as teams
+from muniment.domain.errors import NotFoundError, PermissionDeniedError
+from muniment.domain.ports import Context, Ledger, SlotDraft, Vault, Views
+from muniment.domain.registry import require_role
+from muniment.domain.rows import MemberRow, OrganisationRow, PrincipalRow, ProjectRow, RegistryRow, TeamRow
+from muniment.domain.values import (
+    Micros,
+    OrganisationId,
+    PrincipalId,
+    ProjectId,
+    Role,
+    TeamId,
+    plain_name,
+)
+
+LOGIN = "login"
+
+
+def enter(ledger: Ledger, vault: Vault, login: str, *, organisation: str, team: str, project: str) -> Context:
+    """Return who acts where; a new store gets its organisation, team, project and core registries, and its admin."""
+    known = vault.find(LOGIN, login)
+    home = ledger.views.find(OrganisationRow, name=organisation) or _first(ledger.views)
+    if known is not None and home is not None and ledger.views.find(PrincipalRow, principal_id=known):
+        return Context(home.organisation_id, PrincipalId(known), "sdk")
+    actor = PrincipalId(known or vault.remember(LOGIN, login, new_id()))
+    org = home.organisation_id if home else OrganisationId(new_id())
+    kept = vault.put_many([SlotDraft(actor, LOGIN, login)])[0]
+    created = principals.PrincipalCreated(principals.PrincipalKind.HUMAN, kept)
+
+    def decide(steps: Steps) -> str:
+        steps.step(principals.PRINCIPAL, actor, principals.create_principal, created)
+        found = _first(steps.views)
+        if found is None:
+            _found(steps, org, actor, organisation, team, project)
+        return found.organisation_id if found else org
+
+    receipt = transact(ledger, Context(org, actor, "sdk"), Request("enter"), decide)
+    return Context(OrganisationId(receipt.answer), actor, "sdk")
+
+
+def _first(views: Views) -> OrganisationRow | None:
+    rows = views.select(OrganisationRow, order="name", limit=1)
+    return rows[0] if rows else None
+
+
+def _found(steps: Steps, org: OrganisationId, actor: PrincipalId, organisation: str, team: str, project: str) -> None:
+    team_id, project_id = TeamId(new_id()), ProjectId(new_id())
+    _organisation(steps, org, organisation, actor)
+    steps.step(teams.TEAM, team_id, teams.create_team, teams.TeamCreated(org, team))
+    steps.step(teams.TEAM, team_id, teams.set_team_role, actor, Role.ADMIN)
+    steps.step(projects.PROJECT, project_id, projects.create_project, projects.ProjectCreated(team_id, project))
+
+
+def _organisation(steps: Steps, org: OrganisationId, name: str, admin: PrincipalId) -> None:
+    taken = steps.views.find(OrganisationRow, name=name)
+    created = steps.step(
+        organisations.ORGANISATION, org, organisations.create_organisation, name, taken.organisation_id if taken else None
+    )
+    steps.step(organisations.ORGANISATION, org, organisations.set_organisation_role, admin, Role.ADMIN)
+    if created:
+        for core, types in registries.CORE.items():
+            event = registries.RegistryCreated(org, core, True, registries.Visibility.ORGANISATION, types)
+            steps.step(registries.REGISTRY, new_id(), registries.create_registry, event)
+
+
+# --- making ----------------------------------------------------------------------------------------------------------
+
+
+def create_organisation(store: Store, name: str) -> OrganisationRow:
+    """Make an organisation with its core registries; who makes it is its admin."""
+    plain_name(name, "Organization name")
+    org = OrganisationId(new_id())
+    store.transact(
+        Request("create organisation", name, org),
+        lambda steps: _organisation(steps, org, name, store.context.actor),
+    )
+    return organisation(store.views, name)
+
+
+def create_team(store: Store, name: str, organisation_name: str | None = None) -> TeamRow:
+    """Make a team in an organisation; who makes it is its admin."""
+    plain_name(name, "Team name")
+    home = organisation(store.views, organisation_name or store.config.text("organisation"))
+    id_ = TeamId(new_id())
+
+    def decide(steps: Steps) -> None:
+        _require_organisation_role(steps.views, home, store.context.actor, Role.MEMBER, "create a team")
+        taken = steps.views.find(TeamRow, name=name)
+        created = teams.TeamCreated(home.organisation_id, name)
+        steps.step(teams.TEAM, id_, teams.create_team, created, taken.team_id if taken else None)
+        steps.step(teams.TEAM, id_, teams.set_team_role, store.context.actor, Role.ADMIN)
+
+    store.transact(Request("create team", [name, home.organisation_id], id_), decide)
+    return team(store.views, name)
+
+
+def create_project(store: Store, team_name: str, name: str) -> ProjectRow:
+    """Return the project of a team, made if it is not there yet."""
+    owner = team(store.views, team_name)
+    found = store.views.find(ProjectRow, team_id=owner.team_id, name=name)
+    if found is not None:
+        return found
+    plain_name(name, "Project name")
+    id_ = ProjectId(new_id())
+
+    def decide(steps: Steps) -> None:
+        require_team_role(steps.views, owner, store.context.actor, Role.MEMBER, "create a project")
+        taken = steps.views.find(ProjectRow, team_id=owner.team_id, name=name)
+        created = projects.ProjectCreated(owner.team_id, name)
+        steps.step(projects.PROJECT, id_, projects.create_project, created, taken.project_id if taken else None)
+
+    store.transact(Request("create project", [owner.team_id, name], id_), decide)
+    return project(store.views, team_name, name)
+
+
+def delete_project(store: Store, row: ProjectRow, holders: tuple[str, ...] = ()) -> None:
+    """Let a project go with its artifacts and runs."""
+    owner = store.views.find(TeamRow, team_id=row.team_id)
+
+    def decide(steps: Steps) -> None:
+        if owner is not None:
+            require_team_role(steps.views, owner, store.context.actor, Role.ADMIN, "delete a project")
+        steps.step(projects.PROJECT, row.project_id, projects.delete_project, holders)
+
+    store.transact(Request("delete project", None, row.project_id), decide)
+
+
+def rename_team(store: Store, name: str, new: str) -> None:
+    """Give a team another free name."""
+    plain_name(new, "Team name")
+    row = team(store.views, name)
+
+    def decide(steps: Steps) -> None:
+        require_team_role(steps.views, row, store.context.actor, Role.ADMIN, "rename the team")
+        taken = steps.views.find(TeamRow, name=new)
+        steps.step(teams.TEAM, row.team_id, teams.rename_team, new, taken.team_id if taken else None)
+
+    store.transact(Request("rename team", new, row.team_id), decide)
+
+
+def set_ttl_policy(store: Store, name: str, setters: teams.TtlSetters, default: Micros | None) -> None:
+    """Say who in a team may set a TTL, and how long versions live that nobody said anything about."""
+    row = team(store.views, name)
+
+    def decide(steps: Steps) -> None:
+        require_team_role(steps.views, row, store.context.actor, Role.ADMIN, "set the team's TTL policy")
+        steps.step(teams.TEAM, row.team_id, teams.set_ttl_policy, setters, default)
+
+    store.transact(Request("set ttl policy", [setters.value, default], row.team_id), decide)
+
+
+# --- people ----------------------------------------------------------------------------------------------------------
+
+
+def principal(store: Store, login: str) -> PrincipalId:
+    """Return the id of a login name, made known if it is new."""
+    plain_name(login, "Login name")
+    known = store.vault.find(LOGIN, login)
+    if known is not None and store.views.find(PrincipalRow, principal_id=known):
+        return PrincipalId(known)
+    id_ = PrincipalId(known or store.vault.remember(LOGIN, login, new_id()))
+    kept = store.keep(id_, login=login)["login"]
+    assert kept is not None  # noqa: S101 (a login is never None)
+    created = principals.PrincipalCreated(principals.PrincipalKind.HUMAN, kept)
+
+    def decide(steps: Steps) -> None:
+        steps.step(principals.PRINCIPAL, id_, principals.create_principal, created)
+
+    store.transact(Request("create principal", None, id_), decide)
+    return id_
+
+
+def logins(store: Store, ids: set[PrincipalId]) -> dict[PrincipalId, str]:
+    """Return the login names of principals, as far as they are known and not erased."""
+    rows = [row for id_ in ids if (row := store.views.find(PrincipalRow, principal_id=id_))]
+    values = store.vault.get_many({row.login for row in rows})
+    return {row.principal_id: values[row.login] for row in rows if row.login in values}
+
+
+def set_team_role(store: Store, name: str, login: str, role: Role | None) -> None:
+    """Give somebody a role in a team, or take the membership away."""
+    row, member = team(store.views, name), principal(store, login)
+
+    def decide(steps: Steps) -> None:
+        require_team_role(steps.views, row, store.context.actor, Role.ADMIN, "change who is in the team")
+        steps.step(teams.TEAM, row.team_id, teams.set_team_role, member, role)
+
+    store.transact(Request("set team role", [member, role and role.value], row.team_id), decide)
+
+
+def set_organisation_role(store: Store, name: str, login: str, role: Role | None) -> None:
+    """Give somebody a role in an organisation, or take the membership away."""
+    row, member = organisation(store.views, name), principal(store, login)
+
+    def decide(steps: Steps) -> None:
+        _require_organisation_role(
+            steps.views, row, store.context.actor, Role.ADMIN, "change who is in the organization"
+        )
+        steps.step(
+            organisations.ORGANISATION, row.organisation_id, organisations.set_organisation_role, member, role
+        )
+
+    store.transact(Request("set organisation role", [member, role and role.value], row.organisation_id), decide)
+
+
+# --- finding and roles -----------------------------------------------------------------------------------------------
+
+
+def organisation(views: Views, name: str, at: int | None = None) -> OrganisationRow:
+    """Return an organisation by its name."""
+    row = views.find(OrganisationRow, at=at, name=name)
+    if row is None:
+        msg = f"there is no organization {name!r} — create it with `muniment org create {name}`"
+        raise NotFoundError(msg)
+    return row
+
+
+def team(views: Views, name: str, at: int | None = None) -> TeamRow:
+    """Return a team by its name."""
+    row = views.find(TeamRow, at=at, name=name)
+    if row is None:
+        msg = f"there is no team (entity) {name!r} — create it with `muniment team create {name}`"
+        raise NotFoundError(msg)
+    return row
+
+
+def project(views: Views, team_name: str, name: str, at: int | None = None) -> ProjectRow:
+    """Return a project of a team by its name."""
+    owner = team(views, team_name, at)
+    row = views.find(ProjectRow, at=at, team_id=owner.team_id, name=name)
+    if row is None:
+        msg = f"team {team_name} has no project {name!r}"
+        raise NotFoundError(msg)
+    return row
+
+
+def registry(views: Views, organisation_name: str, name: str, at: int | None = None) -> RegistryRow:
+    """Return a registry of an organisation by its short name."""
+    owner = organisation(views, organisation_name, at)
+    row = views.find(RegistryRow, at=at, organisation_id=owner.organisation_id, name=name)
+    if row is None:
+        msg = (
+            f"organization {organisation_name} has no registry {name!r} — registries are never made by linking: "
+            f"create it with `muniment registry create {name}`"
+        )
+        raise NotFoundError(msg)
+    return row
+
+
+def role_of(views: Views, scope: str, member: str) -> Role | None:
+    """Return somebody's own role in an organisation, team or registry."""
+    row = views.find(MemberRow, scope_id=scope, member_id=member)
+    return Role(row.role) if row else None
+
+
+def team_role(views: Views, row: TeamRow, actor: PrincipalId) -> Role | None:
+    """Return what somebody is in a team; an admin of the organisation is one of its teams too."""
+    if role_of(views, row.organisation_id, actor) is Role.ADMIN:
+        return Role.ADMIN
+    return role_of(views, row.team_id, actor)
+
+
+def registry_role(views: Views, row: RegistryRow, actor: PrincipalId) -> Role | None:
+    """Return what somebody is in a registry: the strongest of organisation, teams and the registry itself."""
+    in_organisation = role_of(views, row.organisation_id, actor)
+    if in_organisation is Role.ADMIN:
+        return Role.ADMIN
+    roles = [role_of(views, row.registry_id, actor)]
+    memberships = views.select(MemberRow, order="scope_id", member_id=actor)
+    roles += [role_of(views, row.registry_id, membership.scope_id) for membership in memberships]
+    if row.visibility == registries.Visibility.ORGANISATION.value:
+        in_some_team = any(views.find(TeamRow, team_id=each.scope_id) for each in memberships)
+        roles.append(in_organisation or (Role.MEMBER if in_some_team else None))
+    held = [role for role in roles if role is not None]
+    return max(held, key=list(Role).index) if held else None
+
+
+def require_team_role(views: Views, row: TeamRow, actor: PrincipalId, needed: Role, act: str) -> None:
+    """Refuse an act for which the actor's role in the team is too weak."""
+    role = team_role(views, row, actor)
+    if role is None or not role.covers(needed):
+        require_role(role, needed, f"{act} of team {row.name}" if role else act)
+
+
+def require_registry_role(views: Views, row: RegistryRow, actor: PrincipalId, needed: Role, act: str) -> None:
+    """Refuse an act for which the actor's role in the registry is too weak."""
+    require_role(registry_role(views, row, actor), needed, act)
+
+
+def _require_organisation_role(
+    views: Views, row: OrganisationRow, actor: PrincipalId, needed: Role, act: str
+) -> None:
+    role = role_of(views, row.organisation_id, actor)
+    if role is None or not role.covers(needed):
+        msg = f"only a {needed.value} of organization {row.name} may {act} — ask one of its admins"
+        raise PermissionDeniedError(msg)

@@ -1,0 +1,321 @@
+"""What happens to a version after it was logged: aliases, tags, metadata, TTL, deletion, restoring."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from attrs import frozen
+
+from muniment.app import catalog, directory
+from muniment.app.catalog import Found
+from muniment.app.log_artifact import put_alias, put_latest, put_tag
+from muniment.app.store import Store
+from muniment.app.transact import Request, Steps, new_id
+from muniment.domain import alias as aliases
+from muniment.domain import artifact as artifacts
+from muniment.domain import version as versions
+from muniment.domain.errors import NotFoundError
+from muniment.domain.rows import (
+    AliasRow,
+    ArtifactRow,
+    LinkRow,
+    ProtectedAliasRow,
+    TagRow,
+    TeamRow,
+    VersionRow,
+)
+from muniment.domain.team import TtlSetters, require_ttl_setter
+from muniment.domain.values import (
+    LATEST,
+    ArtifactId,
+    Json,
+    Micros,
+    Personal,
+    Role,
+    Ttl,
+    TtlRule,
+    VersionId,
+    alias_name,
+    artifact_name,
+    latest_stream,
+    tag_name,
+    type_name,
+)
+
+
+@frozen
+class Edits:
+    """Everything that one save changes about a version, in one transaction.
+
+    *expected* maps an added alias to the version id that it must point at now (``None``: nowhere).
+    """
+
+    add_aliases: tuple[str, ...] = ()
+    remove_aliases: tuple[str, ...] = ()
+    add_tags: tuple[str, ...] = ()
+    remove_tags: tuple[str, ...] = ()
+    ttl: Ttl | None = None
+    metadata: Json | None = None
+    description: str | None = None
+    new_metadata: bool = False
+    new_description: bool = False
+    expected: dict[str, VersionId | None] | None = None
+
+    def check(self) -> None:
+        """Refuse names that are not allowed."""
+        for alias in self.add_aliases:
+            alias_name(alias)
+        for tag in self.add_tags:
+            tag_name(tag)
+
+
+def edit(store: Store, found: Found, edits: Edits) -> None:
+    """Make all the changes, or none."""
+    edits.check()
+    owner = found.artifact.artifact_id
+    kept = store.keep(
+        owner,
+        metadata=edits.metadata if edits.new_metadata else None,
+        description=(edits.description or None) if edits.new_description else None,
+    )
+
+    def decide(steps: Steps) -> None:
+        _permit(store, steps, found, "edit artifacts")
+        if edits.ttl is not None:
+            _set_ttl(store, steps, found, edits.ttl)
+        _edit_texts(steps, found, edits, kept["metadata"], kept["description"])
+        _edit_aliases(steps, found, edits)
+        _edit_tags(steps, found.version.version_id, edits)
+
+    arguments = [sorted(edits.add_aliases), sorted(edits.remove_aliases), sorted(edits.add_tags)]
+    store.transact(Request("edit version", arguments, found.version.version_id), decide)
+
+
+def delete(store: Store, found: Found, *, delete_aliases: bool = False, reason: str | None = None) -> None:
+    """Mark a version deleted; refused while aliases hold it, unless they go too, and while it is linked."""
+    kept: Personal[str] | None = store.keep(found.artifact.artifact_id, reason=reason)["reason"]
+
+    def decide(steps: Steps) -> None:
+        _permit(store, steps, found, "delete artifacts")
+        mark_deleted(steps, found.version.version_id, found.artifact.artifact_id, delete_aliases, kept)
+
+    store.transact(Request("delete version", delete_aliases, found.version.version_id), decide)
+
+
+def mark_deleted(
+    steps: Steps,
+    version_id: VersionId,
+    artifact_id: ArtifactId,
+    delete_aliases: bool,  # noqa: FBT001 (W&B's own name for it)
+    reason: Personal[str] | None = None,
+    cause: versions.Cause = versions.Cause.ASKED,
+) -> None:
+    """Mark a version deleted inside a command."""
+    held = catalog.aliases_of(steps.views, artifact_id, version_id)
+    if delete_aliases:
+        for alias in held:
+            _drop_alias(steps, artifact_id, alias, version_id)
+        held = []
+    links = catalog.link_names(catalog.links_of(steps.views, version_id))
+    steps.step(
+        versions.VERSION,
+        version_id,
+        versions.mark_deleted,
+        aliases=tuple(held),
+        links=links,
+        cause=cause,
+        reason=reason,
+    )
+
+
+def restore(store: Store, found: Found) -> None:
+    """Take the deletion of a version back."""
+
+    def decide(steps: Steps) -> None:
+        _permit(store, steps, found, "restore artifacts")
+        steps.step(versions.VERSION, found.version.version_id, versions.restore)
+
+    store.transact(Request("restore version", None, found.version.version_id), decide)
+
+
+def purge_after(store: Store, row: VersionRow) -> Micros | None:
+    """Return when the bytes of a deleted version may go, in microseconds since 1970."""
+    return None if row.deleted_at is None else row.deleted_at + store.config.grace
+
+
+def expires_at(found: Found) -> Micros | None:
+    """Return when a version expires by the TTL of its own, its artifact or its team; ``None`` for never."""
+    version, artifact, team = found.version, found.artifact, found.team
+    for rule, micros in ((version.ttl_rule, version.ttl_micros), (artifact.ttl_rule, artifact.ttl_micros)):
+        if rule == TtlRule.NEVER.value:
+            return None
+        if rule == TtlRule.AFTER.value and micros is not None:
+            return version.created_at + micros
+    return None if team.ttl_micros is None else version.created_at + team.ttl_micros
+
+
+def ttl_in_force(found: Found) -> Ttl:
+    """Return the TTL that a version has by itself, its artifact or its team."""
+    at = expires_at(found)
+    return Ttl(TtlRule.NEVER) if at is None else Ttl.after(at - found.version.created_at)
+
+
+# --- artifacts -------------------------------------------------------------------------------------------------------
+
+
+def set_artifact_ttl(store: Store, artifact: ArtifactRow, team: TeamRow, ttl: Ttl) -> None:
+    """Set how long the versions of an artifact live that say nothing themselves."""
+
+    def decide(steps: Steps) -> None:
+        _require_ttl_setter(store, steps, team)
+        steps.step(artifacts.ARTIFACT, artifact.artifact_id, artifacts.set_artifact_ttl, ttl)
+
+    arguments = [ttl.rule.value, ttl.micros]
+    store.transact(Request("set artifact ttl", arguments, artifact.artifact_id), decide)
+
+
+def edit_artifact(  # noqa: PLR0913 (what can be changed)
+    store: Store,
+    row: ArtifactRow,
+    team: TeamRow,
+    *,
+    name: str | None = None,
+    type_: str | None = None,
+    description: str | None = None,
+    tags: Collection[str] | None = None,
+) -> None:
+    """Change the name, type, description or tags of an artifact; ``None`` leaves them alone."""
+    for tag in tags or ():
+        tag_name(tag)
+    kept = store.keep(row.artifact_id, description=description or None)["description"]
+
+    def decide(steps: Steps) -> None:
+        directory.require_team_role(steps.views, team, store.context.actor, Role.MEMBER, "edit artifacts")
+        id_ = row.artifact_id
+        if name is not None and name != row.name:
+            taken = steps.views.find(ArtifactRow, project_id=row.project_id, name=artifact_name(name))
+            taken_id = taken.artifact_id if taken else None
+            steps.step(artifacts.ARTIFACT, id_, artifacts.rename_artifact, name, taken_id)
+        if type_ is not None:
+            steps.step(artifacts.ARTIFACT, id_, artifacts.change_type, type_name(type_))
+        if description is not None:
+            steps.step(artifacts.ARTIFACT, id_, artifacts.describe_artifact, kept)
+        if tags is not None:
+            _retag_artifact(steps, id_, set(tags))
+
+    arguments = [name, type_, sorted(tags or ())]
+    store.transact(Request("edit artifact", arguments, row.artifact_id), decide)
+
+
+def delete_artifact(store: Store, row: ArtifactRow, team: TeamRow, *, reason: str | None = None) -> None:
+    """Let an artifact go with all its versions; refused while one of them is linked."""
+    kept: Personal[str] | None = store.keep(row.artifact_id, reason=reason)["reason"]
+
+    def decide(steps: Steps) -> None:
+        directory.require_team_role(steps.views, team, store.context.actor, Role.MEMBER, "delete artifacts")
+        rows = steps.views.select(LinkRow, artifact_id=row.artifact_id, order="link_id")
+        held = [found for each in rows if (found := catalog.through(steps.views, each)) is not None]
+        steps.step(
+            artifacts.ARTIFACT,
+            row.artifact_id,
+            artifacts.delete_artifact,
+            holders=catalog.link_names(held),
+            reason=kept,
+        )
+
+    store.transact(Request("delete artifact", None, row.artifact_id), decide)
+
+
+def protected_by(steps: Steps, version_id: VersionId) -> list[str]:
+    """Return the protected aliases that a version has in registries."""
+    return [
+        alias
+        for found in catalog.links_of(steps.views, version_id)
+        if found.collection and found.registry
+        for alias in catalog.aliases_of(steps.views, found.collection.collection_id, version_id)
+        if steps.views.find(ProtectedAliasRow, registry_id=found.registry.registry_id, alias=alias)
+    ]
+
+
+# --- inside a command ------------------------------------------------------------------------------------------------
+
+
+def _permit(store: Store, steps: Steps, found: Found, act: str) -> None:
+    team = steps.views.find(TeamRow, team_id=found.team.team_id)
+    if team is None:
+        msg = f"team {found.team.name} is not here any more"
+        raise NotFoundError(msg)
+    directory.require_team_role(steps.views, team, store.context.actor, Role.MEMBER, act)
+
+
+def _require_ttl_setter(store: Store, steps: Steps, team: TeamRow) -> None:
+    row = steps.views.find(TeamRow, team_id=team.team_id) or team
+    require_ttl_setter(TtlSetters(row.ttl_setters), directory.team_role(steps.views, row, store.context.actor))
+
+
+def _set_ttl(store: Store, steps: Steps, found: Found, ttl: Ttl) -> None:
+    _require_ttl_setter(store, steps, found.team)
+    row = steps.views.find(VersionRow, version_id=found.version.version_id) or found.version
+    created = Ttl(TtlRule(row.ttl_rule), row.ttl_micros)
+    steps.step(versions.VERSION, row.version_id, versions.set_ttl, ttl, created)
+
+
+def _edit_texts(
+    steps: Steps,
+    found: Found,
+    edits: Edits,
+    metadata: Personal[Json] | None,
+    description: Personal[str] | None,
+) -> None:
+    id_ = found.version.version_id
+    if edits.new_metadata:
+        steps.step(versions.VERSION, id_, versions.change_metadata, metadata)
+    if edits.new_description:
+        steps.step(versions.VERSION, id_, versions.describe_version, description)
+
+
+def _edit_aliases(steps: Steps, found: Found, edits: Edits) -> None:
+    owner, id_ = found.artifact.artifact_id, found.version.version_id
+    if edits.add_aliases:
+        steps.step(versions.VERSION, id_, _must_be_live)
+    for alias in edits.remove_aliases:
+        if alias == LATEST:
+            now = catalog.latest_version(steps.views, found.artifact)
+            if now is not None and now.version_id == id_:
+                steps.step(aliases.LATEST_SLOT, latest_stream(owner), aliases.remove_latest, id_)
+        else:
+            _drop_alias(steps, owner, alias, id_)
+    for alias in edits.add_aliases:
+        if alias == LATEST:
+            put_latest(steps, owner, id_)
+        else:
+            expected = (edits.expected or {}).get(alias, aliases.ANYWHERE)
+            put_alias(steps, owner, alias, id_, expected=expected)
+
+
+def _must_be_live(version: versions.Version) -> list[versions.VersionEvent]:
+    versions.require_live(version)
+    return []
+
+
+def _drop_alias(steps: Steps, owner: str, alias: str, version_id: VersionId) -> None:
+    row = steps.views.find(AliasRow, owner_id=owner, alias=alias)
+    if row is not None:
+        steps.step(aliases.ALIAS, row.slot, aliases.remove_alias, alias, expected=version_id)
+
+
+def _edit_tags(steps: Steps, version_id: VersionId, edits: Edits) -> None:
+    for tag in edits.add_tags:
+        put_tag(steps, version_id, tag)
+    for tag in edits.remove_tags:
+        row = steps.views.find(TagRow, owner_id=version_id, tag=tag)
+        steps.step(versions.VERSION, version_id, versions.untag_version, row.tag_id if row else None)
+
+
+def _retag_artifact(steps: Steps, owner: ArtifactId, wanted: set[str]) -> None:
+    there = {row.tag: row.tag_id for row in steps.views.select(TagRow, owner_id=owner, order="tag")}
+    for tag in sorted(wanted - there.keys()):
+        steps.step(artifacts.ARTIFACT, owner, artifacts.tag_artifact, new_id(), tag)
+    for known, tag_id in there.items():
+        if known not in wanted:
+            steps.step(artifacts.ARTIFACT, owner, artifacts.untag_artifact, tag_id)

@@ -1,0 +1,238 @@
+"""Logging a version: what was uploaded becomes the next version of its artifact, or is found to be there already."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attrs import field, frozen
+
+from muniment.app import catalog, directory, leases
+from muniment.app.leases import Lease
+from muniment.app.store import Store
+from muniment.app.transact import Request, Steps, new_id
+from muniment.domain import alias as aliases
+from muniment.domain import artifact as artifacts
+from muniment.domain import run as runs
+from muniment.domain import version as versions
+from muniment.domain.errors import TypeRefusedError
+from muniment.domain.rows import AliasRow, ArtifactRow, EdgeRow, ProjectRow, TagRow, TeamRow, VersionRow
+from muniment.domain.team import TtlSetters, require_ttl_setter
+from muniment.domain.values import (
+    INHERIT,
+    LATEST,
+    ArtifactId,
+    CommandId,
+    Digest,
+    Json,
+    Personal,
+    Role,
+    RunId,
+    Ttl,
+    VersionId,
+    alias_name,
+    alias_stream,
+    artifact_name,
+    latest_stream,
+    numbering_stream,
+    tag_name,
+    type_name,
+)
+
+
+@frozen
+class Draft:
+    """A version on its way: its name and content, and everything that is said about it."""
+
+    name: str
+    type: str
+    digest: Digest
+    manifest: Digest
+    size: int
+    entries: int
+    aliases: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    description: str | None = None
+    metadata: Json | None = None
+    ttl: Ttl = INHERIT
+    base: VersionId | None = None
+    sources: tuple[VersionId, ...] = ()
+    version_id: VersionId = field(factory=lambda: VersionId(new_id()))
+
+    def check(self) -> None:
+        """Refuse names that are not allowed."""
+        artifact_name(self.name)
+        type_name(self.type)
+        for alias in self.aliases:
+            alias_name(alias)
+        for tag in self.tags:
+            tag_name(tag)
+
+
+@frozen
+class Logged:
+    """What logging came to; ``created`` is false if a live version had the same content."""
+
+    version_id: VersionId
+    artifact_id: ArtifactId
+    index: int
+    created: bool
+
+
+def log(
+    store: Store,
+    project: ProjectRow,
+    draft: Draft,
+    *,
+    run_id: RunId | None = None,
+    lease: Lease | None = None,
+    command: CommandId | None = None,
+) -> Logged:
+    """Make the next version of the artifact, in one transaction with its aliases, tags and lineage.
+
+    Content equal to that of a live earlier version makes no new one: aliases, tags and ``latest`` go there, and the
+    run is recorded as its producer all the same. The artifact is made if it is not there.
+    """
+    draft.check()
+    there = store.views.find(ArtifactRow, project_id=project.project_id, name=draft.name)
+    artifact_id = there.artifact_id if there else ArtifactId(new_id())
+    kept = store.keep(artifact_id, description=draft.description, metadata=draft.metadata)
+
+    def decide(steps: Steps) -> Json:
+        if lease is not None:
+            leases.spend(steps, lease)
+        logging = _Logging(store, steps, project, draft, run_id)
+        return logging.decide(artifact_id, kept["description"], kept["metadata"])
+
+    arguments = [project.project_id, draft.name, draft.digest, draft.version_id, list(draft.aliases), run_id]
+    receipt = store.transact(Request("log", arguments, artifact_id, command), decide)
+    return Logged(**receipt.answer)
+
+
+@frozen
+class _Logging:
+    """The decision to log one draft."""
+
+    store: Store
+    steps: Steps
+    project: ProjectRow
+    draft: Draft
+    run_id: RunId | None
+
+    def decide(self, fresh: ArtifactId, description: Personal[str] | None, metadata: Personal[Json] | None) -> Json:
+        steps, draft = self.steps, self.draft
+        self._permit()
+        artifact_id = self._artifact(fresh)
+        same = self._same(artifact_id)
+        created = artifacts.VersionCreated(
+            version_id=draft.version_id,
+            digest=draft.digest,
+            manifest=draft.manifest,
+            size=draft.size,
+            entries=draft.entries,
+            run_id=self.run_id,
+            ttl=draft.ttl,
+            description=description,
+            metadata=metadata,
+            base=draft.base,
+            sources=draft.sources,
+        )
+        same_id = same.version_id if same else None
+        stream = numbering_stream(artifact_id)
+        made = steps.step(artifacts.NUMBERING, stream, artifacts.create_version, created, same_id)
+        version_id = same_id or draft.version_id
+        self._name(artifact_id, version_id, same)
+        if self.run_id is not None:
+            edge = steps.views.find(EdgeRow, run_id=self.run_id, version_id=version_id, role="out")
+            trace = runs.trace_stream(self.run_id)
+            steps.step(
+                runs.TRACE, trace, runs.log_output, version_id, created=bool(made), logged=edge is not None
+            )
+        index = same.index if same else steps.position(stream) - 1
+        return {"version_id": version_id, "artifact_id": artifact_id, "index": index, "created": bool(made)}
+
+    def _permit(self) -> None:
+        views, actor = self.steps.views, self.store.context.actor
+        team = views.find(TeamRow, team_id=self.project.team_id)
+        if team is None or views.find(ProjectRow, project_id=self.project.project_id) is None:
+            directory.project(views, team.name or "" if team else "", self.project.name or "")
+            return
+        directory.require_team_role(views, team, actor, Role.MEMBER, "log artifacts")
+        if self.draft.ttl != INHERIT:
+            require_ttl_setter(TtlSetters(team.ttl_setters), directory.team_role(views, team, actor))
+
+    def _artifact(self, fresh: ArtifactId) -> ArtifactId:
+        steps, draft = self.steps, self.draft
+        row = steps.views.find(ArtifactRow, project_id=self.project.project_id, name=draft.name)
+        if row is None:
+            created = artifacts.ArtifactCreated(self.project.project_id, draft.name, draft.type)
+            steps.step(artifacts.ARTIFACT, fresh, artifacts.create_artifact, created)
+            return fresh
+        if row.type != draft.type:
+            msg = f"artifact {draft.name} already exists with type {row.type!r}; cannot log it with type {draft.type!r}"
+            raise TypeRefusedError(msg)
+        return row.artifact_id
+
+    def _same(self, artifact_id: ArtifactId) -> VersionRow | None:
+        rows = self.steps.views.select(
+            VersionRow,
+            artifact_id=artifact_id,
+            digest=self.draft.digest,
+            state=versions.State.COMMITTED.value,
+            order="index",
+            descending=True,
+            limit=1,
+        )
+        return rows[0] if rows else None
+
+    def _name(self, artifact_id: ArtifactId, version_id: VersionId, same: VersionRow | None) -> None:
+        if same is not None:
+            put_latest(self.steps, artifact_id, version_id)
+        for alias in dict.fromkeys(self.draft.aliases):
+            if alias != LATEST:
+                put_alias(self.steps, artifact_id, alias, version_id)
+        for tag in dict.fromkeys(self.draft.tags):
+            put_tag(self.steps, version_id, tag)
+
+
+def put_latest(steps: Steps, artifact_id: ArtifactId, version_id: VersionId) -> None:
+    """Put ``latest`` of an artifact on a version, unless it points there."""
+    row = steps.views.find(ArtifactRow, artifact_id=artifact_id)
+    now = catalog.latest_version(steps.views, row) if row else None
+    steps.step(
+        aliases.LATEST_SLOT,
+        latest_stream(artifact_id),
+        aliases.move_latest,
+        version_id,
+        now.version_id if now else None,
+    )
+
+
+def put_alias(  # noqa: PLR0913 (how W&B's rules need it)
+    steps: Steps,
+    owner: str,
+    alias: str,
+    version_id: VersionId,
+    *,
+    expected: VersionId | bool | None = aliases.ANYWHERE,
+    protected: bool = False,
+    role: Role = Role.ADMIN,
+) -> Sequence[object]:
+    """Point an alias of an artifact or collection at a version."""
+    row = steps.views.find(AliasRow, owner_id=owner, alias=alias)
+    stream = row.slot if row else alias_stream(owner, new_id())
+    return steps.step(
+        aliases.ALIAS,
+        stream,
+        aliases.move_alias,
+        alias,
+        version_id,
+        expected=expected,
+        protected=protected,
+        role=role,
+    )
+
+
+def put_tag(steps: Steps, version_id: VersionId, tag: str) -> None:
+    """Add a tag to a version, unless it has it."""
+    row = steps.views.find(TagRow, owner_id=version_id, tag=tag)
+    steps.step(versions.VERSION, version_id, versions.tag_version, new_id(), tag, row.tag_id if row else None)

@@ -1,0 +1,167 @@
+"""Runs: beginning and ending them, what they used, and what they say about themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from attrs import frozen
+
+from muniment.app import directory
+from muniment.app.store import Store
+from muniment.app.transact import Request, Steps, new_id
+from muniment.domain import principal as principals
+from muniment.domain import run as runs
+from muniment.domain.errors import NotFoundError
+from muniment.domain.rows import EdgeRow, ProjectRow, RunRow, TeamRow
+from muniment.domain.values import Json, Personal, Role, RunId, VersionId, plain_name
+
+
+@frozen
+class RunDraft:
+    """What a run says about itself when it begins."""
+
+    key: str
+    name: str
+    job_type: str | None = None
+    group: str | None = None
+    tags: tuple[str, ...] = ()
+    notes: str | None = None
+    config: Json | None = None
+
+
+def start(store: Store, project: ProjectRow, draft: RunDraft) -> RunRow:
+    """Begin a run, or go on with the one of this key."""
+    plain_name(draft.key, "Run id")
+    there = store.views.find(RunRow, project_id=project.project_id, key=draft.key)
+    run_id = there.run_id if there else RunId(new_id())
+    kept = store.keep(run_id, notes=draft.notes, config=draft.config or None)
+    started = runs.RunStarted(
+        project_id=project.project_id,
+        key=draft.key,
+        name=draft.name,
+        job_type=draft.job_type,
+        group=draft.group,
+        tags=draft.tags,
+        notes=kept["notes"],
+        config=kept["config"],
+    )
+
+    def decide(steps: Steps) -> str:
+        _permit(store, steps, project, "start a run")
+        taken = steps.views.find(RunRow, project_id=project.project_id, key=draft.key)
+        id_ = taken.run_id if taken else run_id
+        steps.step(runs.RUN, id_, runs.start_run, started, taken.run_id if taken else None)
+        if taken is not None and draft.config:
+            steps.step(runs.RUN, id_, runs.change_config, kept["config"])
+        return id_
+
+    receipt = store.transact(Request("start run", [project.project_id, draft.key], run_id), decide)
+    return get(store, RunId(receipt.answer))
+
+
+def get(store: Store, run_id: RunId, at: int | None = None) -> RunRow:
+    """Return a run by its id."""
+    row = store.views.find(RunRow, at=at, run_id=run_id)
+    if row is None:
+        msg = f"there is no run {run_id}"
+        raise NotFoundError(msg)
+    return row
+
+
+def named(store: Store, project: ProjectRow, key: str, at: int | None = None) -> RunRow:
+    """Return a run of a project by the short id that its user sees."""
+    row = store.views.find(RunRow, at=at, project_id=project.project_id, key=key)
+    if row is None:
+        msg = f"project {project.name} has no run {key!r}"
+        raise NotFoundError(msg)
+    return row
+
+
+def edit(store: Store, row: RunRow, draft: RunDraft) -> None:
+    """Change the name, job type, group, tags or notes of a run."""
+    notes = store.keep(row.run_id, notes=draft.notes)["notes"]
+    edited = runs.RunEdited(draft.name, draft.job_type, draft.group, draft.tags, notes)
+    _step(store, row, Request("edit run", None, row.run_id), lambda run: runs.edit_run(run, edited))
+
+
+def change_config(store: Store, row: RunRow, config: Json) -> None:
+    """Replace the configuration of a run."""
+    kept = store.keep(row.run_id, config=config)["config"]
+    _step(store, row, Request("change config", None, row.run_id), lambda run: runs.change_config(run, kept))
+
+
+def finish(
+    store: Store, row: RunRow, *, exit_code: int = 0, summary: Json | None = None, state: runs.RunState | None = None
+) -> None:
+    """End a run; an exit code other than 0 is a failure."""
+    kept = store.keep(row.run_id, summary=summary or None)["summary"]
+    ended = state or (runs.RunState.FAILED if exit_code else runs.RunState.FINISHED)
+    took = max(0, store.clock() - row.started_at)
+    finished = runs.RunFinished(ended, exit_code, took, kept)
+    _step(store, row, Request("finish run", exit_code, row.run_id), lambda run: runs.finish_run(run, finished))
+
+
+def delete(store: Store, row: RunRow) -> None:
+    """Let a run go; what it logged stays."""
+    _step(store, row, Request("delete run", None, row.run_id), runs.delete_run)
+
+
+def log_rows(store: Store, row: RunRow, rows: list[dict[str, Json]], last_step: int) -> None:
+    """Keep rows that a run logged, in one event."""
+    values: Personal[Json] | None = store.keep(row.run_id, history=rows)["history"]
+    assert values is not None  # noqa: S101 (rows are never None)
+    logged = runs.RunLogged(len(rows), last_step, values)
+
+    def decide(steps: Steps) -> None:
+        steps.step(runs.TRACE, runs.trace_stream(row.run_id), runs.log_rows, logged)
+
+    store.transact(Request("log rows", [len(rows), last_step], row.run_id), decide)
+
+
+def history(store: Store, row: RunRow) -> list[dict[str, Json]]:
+    """Return all rows that a run logged, oldest first."""
+    events = [each.event for each in store.ledger.read(stream=runs.trace_stream(row.run_id))]
+    logged = [event for event in events if isinstance(event, runs.RunLogged)]
+    values = store.vault.get_many({event.values.slot for event in logged})
+    return [line for event in logged for line in values.get(event.values.slot, [])]
+
+
+def use(store: Store, version_id: VersionId, run_id: RunId | None) -> None:
+    """Record that a version is used, by a run or outside of one."""
+
+    def decide(steps: Steps) -> None:
+        if run_id is not None:
+            edge = steps.views.find(EdgeRow, run_id=run_id, version_id=version_id, role="in")
+            steps.step(
+                runs.TRACE, runs.trace_stream(run_id), runs.use_input, version_id, used=edge is not None
+            )
+        steps.append(principals.access_stream(store.context.actor), principals.VersionUsed(version_id))
+
+    store.transact(Request("use", [version_id, run_id], version_id), decide)
+
+
+def downloaded(store: Store, version_id: VersionId, *, entries: int, size: int) -> None:
+    """Record that entries of a version were downloaded."""
+    event = principals.VersionDownloaded(version_id, entries, size)
+    store.transact(
+        Request("download", [version_id, entries, size], version_id),
+        lambda steps: steps.append(principals.access_stream(store.context.actor), event),
+    )
+
+
+def _step(
+    store: Store, row: RunRow, request: Request, decision: Callable[[runs.Run], Sequence[runs.RunEvent]]
+) -> None:
+    def decide(steps: Steps) -> None:
+        project = steps.views.find(ProjectRow, project_id=row.project_id)
+        if project is not None:
+            _permit(store, steps, project, "change a run")
+        steps.step(runs.RUN, row.run_id, decision)
+
+    store.transact(request, decide)
+
+
+def _permit(store: Store, steps: Steps, project: ProjectRow, act: str) -> None:
+    team = steps.views.find(TeamRow, team_id=project.team_id)
+    if team is not None:
+        directory.require_team_role(steps.views, team, store.context.actor, Role.MEMBER, act)

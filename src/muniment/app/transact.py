@@ -1,0 +1,101 @@
+"""One command, one transaction: load what is needed, decide step by step, append it all at once."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from typing import Concatenate, ParamSpec, TypeVar, cast
+
+from attrs import define, field, frozen
+
+from muniment.domain.decider import Decider
+from muniment.domain.ports import Append, Command, Context, Ledger, Outcome, Receipt, Scratch, Transaction, Views
+from muniment.domain.values import CommandId, Json, Micros, StreamId
+
+S = TypeVar("S")
+E = TypeVar("E")
+P = ParamSpec("P")
+
+
+def new_id() -> str:
+    """Return a new id: 16 random bytes as hexadecimal characters."""
+    return secrets.token_hex(16)
+
+
+@define
+class Steps:
+    """What a command decides, step by step, inside the write transaction."""
+
+    _transaction: Transaction
+    _appends: dict[StreamId, Append] = field(factory=dict)
+
+    @property
+    def now(self) -> Micros:
+        """The time at which this command happens."""
+        return self._transaction.now
+
+    @property
+    def views(self) -> Views:
+        """The rows as they were before this command."""
+        return self._transaction.views
+
+    @property
+    def scratch(self) -> Scratch:
+        """The rows that are not facts."""
+        return self._transaction.scratch
+
+    def step(
+        self,
+        decider: Decider[S, E],
+        stream: str,
+        decision: Callable[Concatenate[S, P], Sequence[E]],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Sequence[E]:
+        """Decide about one stream; what was decided before in this command counts."""
+        id_ = StreamId(stream)
+        state, position = self._transaction.load(decider, id_)
+        before = self._appends.get(id_, Append(id_, position, ()))
+        for event in before.events:
+            state = decider.evolve(state, cast("E", event))
+        events = decision(state, *args, **kwargs)
+        if events:
+            self._appends[id_] = Append(id_, before.expected, (*before.events, *events))
+        return events
+
+    def append(self, stream: str, *events: object) -> None:
+        """Append facts that need no decision."""
+        id_ = StreamId(stream)
+        before = self._appends.get(id_) or Append(id_, self._transaction.position(id_), ())
+        self._appends[id_] = Append(id_, before.expected, (*before.events, *events))
+
+    def position(self, stream: str) -> int:
+        """Return the position of a stream's last event, those of this command counted."""
+        id_ = StreamId(stream)
+        before = self._appends.get(id_)
+        return before.expected + len(before.events) if before else self._transaction.position(id_)
+
+    def outcome(self, answer: Json) -> Outcome:
+        """Return all that was decided."""
+        return Outcome(tuple(self._appends.values()), answer)
+
+
+@frozen
+class Request:
+    """What is asked for: a name for the act, its arguments, and the id of what it is about."""
+
+    act: str
+    arguments: Json = None
+    target: str | None = None
+    command: CommandId | None = None
+
+
+def transact(ledger: Ledger, context: Context, request: Request, decide: Callable[[Steps], Json]) -> Receipt:
+    """Run one command; its id is minted here unless the caller wants to be able to try again."""
+
+    def run(transaction: Transaction) -> Outcome:
+        steps = Steps(transaction)
+        return steps.outcome(decide(steps))
+
+    id_ = request.command or CommandId(new_id())
+    return ledger.transact(Command(id_, context, [request.act, request.arguments], request.target), run)
