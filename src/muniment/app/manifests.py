@@ -83,9 +83,10 @@ def write(blobs: BlobStore, codec: ManifestCodec, entries: Iterable[Entry]) -> W
     Leaves that are stored already, by any version, are not stored again.
     """
     records: list[LeafRecord] = []
-    cut = leaves(entries)
-    while batch := list(islice(cut, BATCH)):
-        records += _put_leaves(blobs, codec, batch)
+    encoded = (_encoded(codec, leaf) for leaf in leaves(entries))
+    while batch := list(islice(encoded, BATCH)):
+        _put(blobs, [source for _, sources in batch for source in sources])
+        records += [record for record, _ in batch]
     index = _source(codec.encode_index(records))
     _put(blobs, [index])
     stored = [digest for record in records for digest in (record.rows, record.annex) if digest is not None]
@@ -233,21 +234,11 @@ def _kept(old: Entry | None, new: Entry) -> Entry:
     return old if new.annex.keys() <= old.annex.keys() else evolve(old, annex={**new.annex, **old.annex})
 
 
-def _put_leaves(blobs: BlobStore, codec: ManifestCodec, batch: list[Leaf]) -> list[LeafRecord]:
-    sources: list[BlobSource] = []
-    records: list[LeafRecord] = []
-    for leaf in batch:
-        encoded, annexed = codec.encode(leaf)
-        rows = _source(encoded)
-        annex = None if annexed is None else _source(annexed)
-        sources += [rows] if annex is None else [rows, annex]
-        records.append(_record(leaf, rows, annex))
-    _put(blobs, sources)
-    return records
-
-
-def _record(leaf: Leaf, rows: BlobSource, annex: BlobSource | None) -> LeafRecord:
-    return LeafRecord(
+def _encoded(codec: ManifestCodec, leaf: Leaf) -> tuple[LeafRecord, list[BlobSource]]:
+    encoded, annexed = codec.encode(leaf)
+    sources = [_source(data) for data in (encoded, annexed) if data is not None]
+    rows, annex = sources[0], sources[1] if annexed is not None else None
+    record = LeafRecord(
         leaf.entries[0].path,
         len(leaf.entries),
         leaf.hash,
@@ -257,6 +248,7 @@ def _record(leaf: Leaf, rows: BlobSource, annex: BlobSource | None) -> LeafRecor
         None if annex is None else annex.digest,
         0 if annex is None else annex.size,
     )
+    return record, sources
 
 
 def _source(content: bytes) -> BlobSource:

@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from hashlib import sha256
 from io import BufferedReader, FileIO, RawIOBase
 from itertools import islice
@@ -61,7 +62,8 @@ class _Pending:
     def drop(self) -> None:
         """Remove the file if it is ours and did not become a blob, so that others find room."""
         if self.ours and not self.done and self.file is not None:
-            Path(self.file).unlink(missing_ok=True)
+            with suppress(OSError):  # a sweep removes what cannot be removed now
+                Path(self.file).unlink()
 
 
 @frozen
