@@ -160,6 +160,58 @@ class ReferenceStore(Protocol):
         ...
 
 
+# --- files that did not change ---------------------------------------------------------------------------------------
+
+
+class FileStat(Protocol):
+    """What the file system says about a file; an ``os.stat_result`` is one."""
+
+    @property
+    def st_dev(self) -> int:
+        """The file system it lies on."""
+        ...
+
+    @property
+    def st_ino(self) -> int:
+        """Its number there."""
+        ...
+
+    @property
+    def st_size(self) -> int:
+        """Its length in bytes."""
+        ...
+
+    @property
+    def st_mtime_ns(self) -> int:
+        """When its content changed last, in nanoseconds since 1970."""
+        ...
+
+    @property
+    def st_ctime_ns(self) -> int:
+        """When anything about it changed last, in nanoseconds since 1970."""
+        ...
+
+
+FileDigests: TypeAlias = tuple[Digest, str | None]
+"""The SHA-256 of a file and, where it is known, its MD5, both in hexadecimal."""
+
+
+class FileMemory(Protocol):
+    """What files hashed to when they were last read, so that unchanged ones need not be read again.
+
+    Only a cache: it may forget, and where it fails it knows nothing. It never answers for a file whose times are so
+    young that a later change could have left them as they are.
+    """
+
+    def get_many(self, files: Mapping[str, FileStat]) -> dict[str, FileDigests]:
+        """Return the digests of those absolute paths that look exactly as they did when they were hashed."""
+        ...
+
+    def put_many(self, files: Mapping[str, tuple[FileStat, FileDigests]], seen_at: Micros) -> None:
+        """Remember digests of files that were read after *seen_at*, when the first of them was looked at."""
+        ...
+
+
 # --- the vault -------------------------------------------------------------------------------------------------------
 
 
@@ -399,6 +451,10 @@ class Ledger(Protocol):
 
     def head(self) -> Head:
         """Return size and root as committed now."""
+        ...
+
+    def root(self, size: int) -> bytes:
+        """Return the root of the tree over the first *size* leaves; NotFoundError if there are fewer."""
         ...
 
     def read(

@@ -161,7 +161,17 @@ class Codec:
         return Written(form.name, _json(facts), _json(words))
 
     def decode(self, name: str, facts: bytes, words: bytes | None) -> Any:  # noqa: ANN401 (any event class)
-        """Return the event of a wire form; words that were redacted (``None``) read as ``ERASED``."""
+        """Return the event of a wire form; words that were redacted (``None``) read as ``ERASED``.
+
+        Bytes that are not what the name says are CorruptError.
+        """
+        try:
+            return self._decode(name, facts, words)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            msg = f"an event {name} cannot be read: its bytes are damaged — run `muniment fsck`"
+            raise CorruptError(msg) from error
+
+    def _decode(self, name: str, facts: bytes, words: bytes | None) -> Any:  # noqa: ANN401 (any event class)
         fields: Fields = msgspec.json.decode(facts)
         if words is not None:
             fields.update(msgspec.json.decode(words))

@@ -16,7 +16,7 @@ from eventsourcing.popo import POPOApplicationRecorder
 from muniment.adapters.ledger.codec import Codec
 from muniment.adapters.ledger.core import Core, Kept, OpenTransaction, Tip
 from muniment.adapters.ledger.record import Record, recorded
-from muniment.adapters.ledger.verify import check_events
+from muniment.adapters.ledger.verify import check_events, root_of
 from muniment.domain.merkle import Frontier
 from muniment.domain.ports import Command, Decide, Fold, Head, Receipt, Recorded, Scratch, Views
 from muniment.domain.rows import Change
@@ -199,6 +199,10 @@ class MemoryLedger:
         """Return size and root."""
         frontier = self._tip.frontier
         return Head(frontier.size, frontier.root(), self._tip.recorded_at)
+
+    def root(self, size: int) -> bytes:
+        """Return the root of the tree over the first *size* leaves."""
+        return root_of(iter(self.leaves[:size]), size)
 
     def read(
         self, *, after: int = 0, until: int | None = None, stream: StreamId | None = None, limit: int | None = None

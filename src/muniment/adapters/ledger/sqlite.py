@@ -21,7 +21,7 @@ from muniment.adapters.ledger.codec import Codec
 from muniment.adapters.ledger.core import COMMANDS_KEPT, Core, Kept, OpenTransaction, Tip
 from muniment.adapters.ledger.record import Record, recorded
 from muniment.adapters.ledger.recorder import ORDER, TABLE, LedgerRecorder
-from muniment.adapters.ledger.verify import check_events
+from muniment.adapters.ledger.verify import check_events, root_of
 from muniment.domain.errors import CorruptError, StorageError, StorageFullError
 from muniment.domain.merkle import Frontier
 from muniment.domain.ports import Command, Decide, Fold, Head, Receipt, Recorded, Scratch, Views
@@ -311,6 +311,12 @@ class SqliteLedger:
             tip = _read_tip(self._reading())
         return Head(tip.frontier.size, tip.frontier.root(), tip.recorded_at)
 
+    def root(self, size: int) -> bytes:
+        """Return the root of the tree over the first *size* leaves."""
+        with storage_errors():
+            rows = self._reading().execute("SELECT hash FROM leaves WHERE seq <= ? ORDER BY seq", (size,))
+            return root_of((row[0] for row in rows), size)
+
     def read(
         self, *, after: int = 0, until: int | None = None, stream: StreamId | None = None, limit: int | None = None
     ) -> Iterator[Recorded]:
@@ -365,8 +371,10 @@ class SqliteLedger:
                 self.core.fold(desk, record)
             for live, folded in zip_longest(self.rows.dump(cursor), self.rows.dump(scratchpad)):
                 if live != folded:
-                    yield f"a row of the projections is not what the events say — run `muniment rebuild`: {live or folded!r}"
+                    yield f"a row of the projections is not what the events say, run `muniment rebuild`: {live or folded!r}"
                     return
+        except CorruptError as error:
+            yield f"the projections cannot be checked: {error}"
         finally:
             fresh.close()
 

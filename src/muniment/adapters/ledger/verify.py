@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from muniment.adapters.ledger.core import Tip
 from muniment.adapters.ledger.record import Record, leaf_of
+from muniment.domain.errors import NotFoundError
 from muniment.domain.merkle import Frontier
 
 
@@ -51,3 +52,14 @@ def check_events(records: Iterable[Record], leaves: Iterable[tuple[int, bytes]],
             f"the ledger's head says {tip.frontier.size} events with root {tip.frontier.root().hex()}, "
             f"its leaves make {frontier.size} with root {frontier.root().hex()}"
         )
+
+
+def root_of(leaves: Iterable[bytes], size: int) -> bytes:
+    """Return the root over *size* leaves; NotFoundError if there are fewer."""
+    frontier = Frontier()
+    for leaf in leaves:
+        frontier.append(leaf)
+    if frontier.size != size:
+        msg = f"the ledger holds {frontier.size} events, not {size}"
+        raise NotFoundError(msg)
+    return frontier.root()

@@ -1,0 +1,154 @@
+"""Checks everything that is stored against everything else, and names each fault."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from hashlib import sha256
+from typing import Any
+
+import attrs
+from attrs import frozen
+
+from muniment.app import catalog, checkpoints, manifests
+from muniment.app.store import Store
+from muniment.domain.errors import MunimentError, NotFoundError
+from muniment.domain.manifest import Entry
+from muniment.domain.rows import AliasRow, LinkRow, VersionRow
+from muniment.domain.values import Digest, Personal, SlotId
+from muniment.domain.version import State
+
+BLOCK = 1 << 20
+BATCH = 1000
+
+
+@frozen
+class Fault:
+    """Something that is not as it should be: of which kind, and a line that names it."""
+
+    kind: str
+    text: str
+
+
+def check(
+    store: Store, *, checkpoint: str | None = None, verifier: str | None = None, fast: bool = False
+) -> Iterator[Fault]:
+    """Yield every fault found; with *fast*, blobs are looked for but not read.
+
+    The ledger is checked against its leaves, its head, the rows of the projections and, if given, a checkpoint; the
+    versions against their manifests and blobs; the events against the vault.
+    """
+    for text in store.ledger.verify():
+        yield Fault("ledger", text)
+    if checkpoint is not None:
+        for text in checkpoints.check(store, checkpoint, verifier):
+            yield Fault("checkpoint", text)
+    yield from _rows(store)
+    yield from _vault(store)
+    yield from _contents(store, fast=fast)
+
+
+def _rows(store: Store) -> Iterator[Fault]:
+    """Check what must hold between rows: aliases and links point at versions that are there."""
+    views = store.views
+    for version in _versions(store):
+        for alias in views.select(AliasRow, version_id=version.version_id, order="alias"):
+            if version.state == State.PURGED.value:
+                yield Fault("alias", f"alias {alias.alias} points at version {version.version_id}, which was purged")
+        for link in views.select(LinkRow, version_id=version.version_id, order="link_id"):
+            if version.state != State.COMMITTED.value and catalog.through(views, link):
+                yield Fault("link", f"link {link.link_id} points at version {version.version_id}, which was deleted")
+
+
+def _vault(store: Store) -> Iterator[Fault]:
+    """Check that every personal value that is still there can be read."""
+    batch: dict[SlotId, int] = {}
+    try:
+        for recorded in store.ledger.read():
+            for slot in personal_slots(recorded.event):
+                batch[slot] = recorded.seq
+            if len(batch) >= BATCH:
+                yield from _slots(store, batch)
+                batch.clear()
+    except MunimentError as error:
+        yield Fault("ledger", f"the events cannot be read to the end: {error}")
+    yield from _slots(store, batch)
+
+
+def _slots(store: Store, batch: dict[SlotId, int]) -> Iterator[Fault]:
+    try:
+        store.vault.get_many(set(batch))
+    except MunimentError:
+        for slot, seq in batch.items():
+            try:
+                store.vault.get_many({slot})
+            except MunimentError as error:
+                yield Fault("vault", f"a personal value of event {seq} cannot be read: {error}")
+
+
+def personal_slots(event: Any) -> Iterator[SlotId]:  # noqa: ANN401 (any event class)
+    """Yield the slots of the personal values of an event."""
+    for each in attrs.fields(type(event)):
+        value = getattr(event, each.name)
+        if isinstance(value, Personal):
+            yield value.slot
+
+
+def _versions(store: Store) -> Iterator[VersionRow]:
+    for state in State:
+        after = None
+        while True:
+            page = store.views.select(VersionRow, state=state.value, order="created_at", after=after, limit=BATCH)
+            yield from page
+            if len(page) < BATCH:
+                break
+            after = page[-1].created_at
+
+
+def _contents(store: Store, *, fast: bool) -> Iterator[Fault]:
+    """Check the manifest and the blobs of every version whose bytes must be there."""
+    checked: dict[Digest, str | None] = {}
+    for version in _versions(store):
+        if version.state == State.PURGED.value or version.manifest is None:
+            continue
+        name = _name(store, version)
+        try:
+            manifest = manifests.read(store.blobs, store.codec, Digest(version.manifest))
+            if manifest.digest != version.digest:
+                yield Fault("manifest", f"the manifest of {name} does not have the digest of the version")
+            for entry in manifest.entries():
+                if entry.ref is None:
+                    digest = Digest(entry.digest)
+                    if digest not in checked:
+                        checked[digest] = _blob(store, entry, fast=fast)
+                    if checked[digest]:
+                        yield Fault("blob", f"{name}: file {entry.path} {checked[digest]}")
+        except MunimentError as error:
+            yield Fault("manifest", f"the manifest of {name} cannot be read: {error}")
+
+
+def _blob(store: Store, entry: Entry, *, fast: bool) -> str | None:
+    """Return what is wrong with the bytes of an entry, or ``None``."""
+    digest = Digest(entry.digest)
+    try:
+        if fast:
+            return "is missing" if store.blobs.missing([digest]) else None
+        hasher, size = sha256(), 0
+        with store.blobs.open(digest) as stream:
+            while block := stream.read(BLOCK):
+                hasher.update(block)
+                size += len(block)
+    except NotFoundError:
+        return "is missing"
+    except MunimentError as error:
+        return f"cannot be read: {error}"
+    if hasher.hexdigest() != digest:
+        return f"was changed: its bytes do not have the digest {digest[:16]}…"
+    return None if entry.size in {None, size} else f"has {size} bytes, not {entry.size}"
+
+
+def _name(store: Store, version: VersionRow) -> str:
+    try:
+        found = catalog.origin(store.views, version.version_id)
+    except NotFoundError:
+        return f"version {version.version_id}"
+    return f"{found.team.name}/{found.project.name}/{found.artifact.name}:v{version.index}"
