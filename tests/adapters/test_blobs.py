@@ -91,6 +91,33 @@ def test_a_movable_file_is_renamed(store: LocalBlobStore, tmp_path: Path) -> Non
     assert stat.S_IMODE(place(store, named(HELLO)).stat().st_mode) == 0o600
 
 
+def test_bytes_and_names_are_durable_before_the_result(
+    store: LocalBlobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    fsync = os.fsync
+
+    def watch(file: int) -> None:
+        synced.append(os.fstat(file).st_ino)
+        fsync(file)
+
+    monkeypatch.setattr(os, "fsync", watch)
+    staged = tmp_path / "staged"
+    staged.write_bytes(b"staged")
+    moved = BlobSource(named(b"staged"), 6, path=str(staged), movable=True)
+    for result in store.put_many([source(HELLO), moved]):
+        blob = place(store, result.digest)
+        kept = [path.stat().st_ino for path in (blob, blob.parent, blob.parent.parent)]
+        assert set(kept) <= set(synced)
+        assert synced.index(kept[0]) < synced.index(kept[1])
+    synced.clear()
+    put(store, HELLO)
+    assert place(store, named(HELLO)).parent.stat().st_ino in synced, "another put may have named it a moment ago"
+    synced.clear()
+    next(store.delete_many([named(HELLO)]))
+    assert (store.folder / "sha256" / named(HELLO)[:2]).stat().st_ino in synced
+
+
 def test_a_movable_link_is_copied(store: LocalBlobStore, tmp_path: Path) -> None:
     file, link = tmp_path / "file", tmp_path / "link"
     file.write_bytes(HELLO)

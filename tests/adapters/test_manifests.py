@@ -133,6 +133,13 @@ def test_damaged_rows_are_corrupt(damage: str) -> None:
         CODEC.decode(record_of(leaf), DAMAGED_ROWS[damage], None)
 
 
+@pytest.mark.parametrize("damage", ["a bomb", "no size"])
+def test_what_would_unpack_to_too_much_is_not_unpacked(damage: str) -> None:
+    with pytest.raises(CorruptError) as caught:
+        CODEC.decode(record_of(leaf_of([Entry("a", SHA, 6)])), DAMAGED_ROWS[damage], None)
+    assert "absurd size" in str(caught.value.__cause__)
+
+
 @pytest.mark.parametrize(
     "annex",
     [
