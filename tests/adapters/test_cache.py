@@ -1,0 +1,233 @@
+"""The cache of blobs: the suite of the port it wraps, its bounds, and that it never returns a wrong byte."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import pytest
+from attrs import define, field
+
+from muniment.adapters.blobs.cache import BlobCache, CachedBlobStore, CacheUsage
+from muniment.adapters.blobs.memory import MemoryBlobStore
+from muniment.domain.errors import CorruptError, NotFoundError, StorageError
+from muniment.domain.ports import BlobStore
+from muniment.domain.values import Digest
+from tests.conformance.blob_store import HELLO, BlobStoreConformance, machine_for, named, put
+
+KIB = 1024
+
+
+class TestCachedStore(BlobStoreConformance):
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> BlobStore:
+        return CachedBlobStore(MemoryBlobStore(), BlobCache(tmp_path / "cache"))
+
+    def damage(self, store: BlobStore, digest: Digest, content: bytes) -> None:
+        cast("MemoryBlobStore", cast("CachedBlobStore", store).inner).held[digest] = content
+
+
+class TestFullCache(TestCachedStore):
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> BlobStore:
+        return CachedBlobStore(MemoryBlobStore(), BlobCache(tmp_path / "cache", limit=5))
+
+
+TestCachedStoreMachine = machine_for(
+    lambda: CachedBlobStore(MemoryBlobStore(), BlobCache(Path(tempfile.mkdtemp()), limit=6))
+)
+
+
+@define
+class Source:
+    """Blobs to fetch, and how often they were."""
+
+    held: dict[Digest, bytes] = field(factory=dict)
+    fetched: list[Digest] = field(factory=list)
+
+    def add(self, content: bytes) -> Digest:
+        self.held[named(content)] = content
+        return named(content)
+
+    def read(self, cache: BlobCache, digest: Digest) -> bytes:
+        with self.open(cache, digest) as file:
+            return file.read()
+
+    def open(self, cache: BlobCache, digest: Digest, start: int = 0, length: int | None = None) -> BinaryIO:
+        def fetch(start: int, length: int | None) -> BinaryIO:
+            self.fetched.append(digest)
+            return BytesIO(self.held[digest][start:][:length])
+
+        return cache.open(digest, fetch, start, length)
+
+
+@pytest.fixture
+def source() -> Source:
+    return Source()
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> BlobCache:
+    return BlobCache(tmp_path / "home" / "cache", limit=10 * KIB)
+
+
+def place(cache: BlobCache, digest: Digest) -> Path:
+    return cache.folder / digest[:2] / digest
+
+
+def fill(cache: BlobCache, source: Source, count: int) -> list[Digest]:
+    """Cache blobs of 1 KiB, used one after the other."""
+    digests = [source.add(bytes([number]) * KIB) for number in range(count)]
+    for number, digest in enumerate(digests):
+        source.read(cache, digest)
+        os.utime(place(cache, digest), (number, number))
+    return digests
+
+
+def test_a_blob_is_fetched_once(cache: BlobCache, source: Source) -> None:
+    digest = source.add(HELLO)
+    assert [source.read(cache, digest) for _ in range(3)] == [HELLO] * 3
+    assert source.fetched == [digest]
+    assert cache.usage() == CacheUsage(1, len(HELLO))
+
+
+@pytest.mark.parametrize("damage", [b"hellO\n", b"hello", b"", b"hello\nhello\n"])
+def test_a_blob_damaged_in_the_cache_is_never_returned_but_fetched_again(
+    cache: BlobCache, source: Source, damage: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    digest = source.add(HELLO)
+    source.read(cache, digest)
+    place(cache, digest).write_bytes(damage)
+    with source.open(cache, digest, 1, 3) as file:
+        assert file.read() == b"ell"
+    assert source.fetched == [digest, digest]
+    assert place(cache, digest).read_bytes() == HELLO
+    assert "damaged in the cache" in caplog.text
+
+
+def test_a_blob_damaged_where_it_comes_from_is_not_kept(cache: BlobCache, source: Source) -> None:
+    digest = source.add(HELLO)
+    source.held[digest] = b"hellO\n"
+    with pytest.raises(CorruptError, match=digest):
+        source.read(cache, digest)
+    assert cache.usage() == CacheUsage(0, 0)
+    assert list((cache.folder / "tmp").iterdir()) == []
+
+
+def test_a_fetch_that_fails_leaves_nothing(cache: BlobCache, source: Source) -> None:
+    with pytest.raises(KeyError):
+        source.read(cache, named(HELLO))
+    assert list((cache.folder / "tmp").iterdir()) == []
+    assert cache._used == {}  # noqa: SLF001 - nothing is held that nobody can release
+
+
+def test_blobs_used_longest_ago_are_evicted_first(cache: BlobCache, source: Source) -> None:
+    digests = fill(cache, source, 10)
+    source.read(cache, digests[0])
+    source.read(cache, source.add(b"n" * KIB))
+    assert [cache.holds(digest) for digest in digests[:5]] == [True, False, False, False, True]
+    assert cache.usage().size <= cache.limit
+
+
+def test_the_limit_holds_whatever_comes(cache: BlobCache, source: Source) -> None:
+    fill(cache, source, 100)
+    assert 8 * KIB <= cache.usage().size <= cache.limit
+
+
+def test_a_blob_in_use_is_not_evicted(cache: BlobCache, source: Source) -> None:
+    digests = fill(cache, source, 4)
+    reader = source.open(cache, digests[0])
+    again = source.open(cache, digests[0])
+    reader.close()
+    reader.close()
+    assert cache.cleanup(0) == 3 * KIB
+    assert [cache.holds(digest) for digest in digests] == [True, False, False, False]
+    assert again.read() == source.held[digests[0]]
+    again.close()
+    assert cache.cleanup(0) == KIB
+    assert cache.usage() == CacheUsage(0, 0)
+
+
+def test_cleanup_stops_at_its_target(cache: BlobCache, source: Source) -> None:
+    digests = fill(cache, source, 4)
+    assert cache.cleanup(3 * KIB) == KIB
+    assert [cache.holds(digest) for digest in digests] == [False, True, True, True]
+    assert cache.cleanup(3 * KIB) == 0
+
+
+def test_a_blob_larger_than_the_cache_is_passed_on(cache: BlobCache, source: Source) -> None:
+    digest = source.add(b"x" * (cache.limit + 1))
+    assert source.read(cache, digest) == source.held[digest]
+    assert cache.usage() == CacheUsage(0, 0)
+    assert list((cache.folder / "tmp").iterdir()) == []
+
+
+def test_where_nothing_can_be_written_blobs_are_passed_on(
+    tmp_path: Path, source: Source, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_bytes(b"in the way")
+    cache = BlobCache(tmp_path / "file" / "cache")
+    assert source.read(cache, source.add(HELLO)) == HELLO
+    assert {record.levelno for record in caplog.records} == {logging.WARNING}
+    with pytest.raises(StorageError, match="the cache cannot be read"):
+        cache.usage()
+
+
+def test_nobody_else_may_read_it(cache: BlobCache, source: Source) -> None:
+    digest = source.add(HELLO)
+    source.read(cache, digest)
+    assert place(cache, digest).stat().st_mode & 0o777 == 0o600
+    assert {path.stat().st_mode & 0o777 for path in (cache.folder, *cache.folder.iterdir())} == {0o700}
+
+
+def test_a_sweep_removes_what_interrupted_fetches_left(cache: BlobCache, source: Source) -> None:
+    source.read(cache, source.add(HELLO))
+    (cache.folder / "tmp" / "half").write_bytes(b"half")
+    assert cache.sweep(0) == 0
+    assert cache.sweep(2**62) == 4
+    assert cache.usage() == CacheUsage(1, len(HELLO))
+
+
+def test_threads_share_a_cache_under_pressure(cache: BlobCache, source: Source) -> None:
+    digests = [source.add(bytes([number]) * 3 * KIB) for number in range(8)]
+
+    def work(turn: int) -> bool:
+        digest = digests[turn * 5 % 8]
+        return source.read(cache, digest) == source.held[digest]
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(work, range(80)))
+    cache.cleanup(cache.limit)
+    assert cache.usage().size <= cache.limit
+    assert list((cache.folder / "tmp").iterdir()) == []
+
+
+@pytest.fixture
+def store(cache: BlobCache) -> CachedBlobStore:
+    return CachedBlobStore(MemoryBlobStore(), cache)
+
+
+def test_a_deleted_blob_leaves_the_cache_too(store: CachedBlobStore) -> None:
+    put(store, HELLO)
+    store.get(named(HELLO))
+    assert store.cache.holds(named(HELLO))
+    list(store.delete_many([named(HELLO)]))
+    assert not store.cache.holds(named(HELLO))
+    with pytest.raises(NotFoundError):
+        store.get(named(HELLO))
+
+
+def test_part_of_a_blob_is_cached_only_with_the_whole(store: CachedBlobStore) -> None:
+    put(store, HELLO)
+    with store.open(named(HELLO), 1, 2) as file:
+        assert file.read() == b"el"
+    assert not store.cache.holds(named(HELLO))
+    store.get(named(HELLO))
+    cast("MemoryBlobStore", store.inner).held.clear()
+    with store.open(named(HELLO), 1, 2) as file:
+        assert file.read() == b"el"
