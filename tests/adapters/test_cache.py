@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
@@ -176,6 +177,22 @@ def test_where_nothing_can_be_written_blobs_are_passed_on(
     assert {record.levelno for record in caplog.records} == {logging.WARNING}
     with pytest.raises(StorageError, match="the cache cannot be read"):
         cache.usage()
+
+
+def test_a_disk_that_fails_half_way_passes_blobs_on(
+    cache: BlobCache, source: Source, caplog: pytest.LogCaptureFixture
+) -> None:
+    digest = source.add(b"x" * 5 * KIB)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4 * KIB, before[1]))
+    try:
+        found = source.read(cache, digest)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert found == source.held[digest]
+    assert "File too large" in caplog.text
+    assert cache.usage() == CacheUsage(0, 0)
+    assert list((cache.folder / "tmp").iterdir()) == []
 
 
 def test_nobody_else_may_read_it(cache: BlobCache, source: Source) -> None:

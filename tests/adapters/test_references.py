@@ -285,6 +285,12 @@ def test_an_answer_that_breaks_off_is_an_error(site: Site) -> None:
         _one(site.uri("a"))
 
 
+def test_a_piece_that_breaks_off_is_an_error(site: Site) -> None:
+    site.handler.held["/a"] = Held(b"5\r\nhel", {"Transfer-Encoding": "chunked"})
+    with pytest.raises(StorageError, match="IncompleteRead"):
+        _one(site.uri("a"))
+
+
 @pytest.mark.parametrize(
     ("status", "error"), [(404, NotFoundError), (410, NotFoundError), (500, StorageError), (403, StorageError)]
 )

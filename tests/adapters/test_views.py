@@ -16,7 +16,8 @@ from muniment.adapters.views.statements import plan
 from muniment.domain.errors import StorageError
 from muniment.domain.ports import Views
 from muniment.domain.rows import ROWS, AliasRow, Change, Close, Insert, LatestRow, Patch, Put, VersionRow
-from tests.conformance.views import EVENTS, Stand, ViewsConformance, alias, machine_for, version
+from tests.conformance.views import Stand, ViewsConformance, alias, version
+from tests.conformance.views_machine import EVENTS, machine_for
 
 
 @define

@@ -258,7 +258,7 @@ class BlobCache:
         except OSError as error:
             raise _unreadable(error) from error
         for name in folders:
-            yield from _files(self.folder / name)
+            yield from (each for each in _files(self.folder / name) if is_digest(each.digest))
 
 
 def _files(folder: Path) -> Iterator[_Kept]:
