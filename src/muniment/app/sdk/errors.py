@@ -41,7 +41,7 @@ class UsageError(Error, ValueError):
 
 
 class UnsupportedError(UsageError):
-    """This is not offered."""
+    """Something that is not offered here."""
 
 
 class RunFinishedError(UsageError):
