@@ -155,6 +155,7 @@ class ArtifactRow(Row):
         (("project_id", "name"),),
         (
             Lookup(("project_id",), "name"),
+            Lookup(("project_id",), "type"),
             Lookup(("project_id", "type"), "name"),
         ),
     )
