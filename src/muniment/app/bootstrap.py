@@ -17,6 +17,7 @@ from muniment.domain.checkpoint import log_name
 from muniment.domain.errors import InvalidValueError, StorageError
 
 if TYPE_CHECKING:
+    from muniment.adapters.blobs.cache import BlobCache
     from muniment.adapters.ledger.sqlite import SqliteLedger
     from muniment.domain.ports import ReferenceStore, Vault
 
@@ -41,15 +42,14 @@ def open_store(config: Config, *, source: str = "sdk") -> Store:
         project=config.text("project"),
     )
     blobs = LocalBlobStore.at(_folder(config, "blobs", "blobs"))
-    cache_folder = config.path("cache_dir", "cache")
     return Store(
         config=config,
         ledger=ledger,
         vault=vault,
         blobs=blobs,
-        cache=CachedBlobStore.at(cache_folder / "blobs", blobs, config.cache_max),
+        cache=CachedBlobStore(blobs, open_cache(config)),
         codec=MsgpackManifestCodec(),
-        files=SqliteFileMemory.at(cache_folder),
+        files=SqliteFileMemory(config.path("cache_dir", "cache") / "files.sqlite3"),
         references=_references(),
         clock=clock.now,
         make_signer=lambda: signing.SigningKey.at(home / "signing.key", log_name(ledger.origin)),
@@ -74,6 +74,13 @@ def open_vault(config: Config, origin: str) -> Vault:
 
     folder = _local(config, "vault", "")
     return SqliteVault.at(folder, config.path("key_file", "master.key"), origin)
+
+
+def open_cache(config: Config) -> BlobCache:
+    """Open the cache alone."""
+    from muniment.adapters.blobs.cache import BlobCache  # noqa: PLC0415
+
+    return BlobCache(config.path("cache_dir", "cache") / "blobs", config.cache_max)
 
 
 def _references() -> dict[str, ReferenceStore]:
