@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def open_store(config: Config, *, source: str = "sdk") -> Store:
     """Open the store that the settings name, or make it; who acts is known afterwards."""
-    from muniment.adapters.blobs.cache import CachedBlobStore  # noqa: PLC0415 (loaded when a store is opened)
+    from muniment.adapters.blobs.cache import BlobCache, CachedBlobStore  # noqa: PLC0415 (loaded when a store is opened)
     from muniment.adapters.blobs.local import LocalBlobStore  # noqa: PLC0415
     from muniment.adapters.file_memory import SqliteFileMemory  # noqa: PLC0415
     from muniment.adapters import signing  # noqa: PLC0415
