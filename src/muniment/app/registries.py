@@ -23,7 +23,7 @@ from muniment.domain.values import (
 )
 
 
-def create(  # noqa: PLR0913 (what a registry is)
+def create(
     store: Store,
     organisation: str,
     name: str,
@@ -38,10 +38,16 @@ def create(  # noqa: PLR0913 (what a registry is)
         type_name(type_)
     owner = directory.organisation(store.views, organisation)
     id_ = RegistryId(new_id())
-    accepted = tuple(sorted(set(types))) if types else None
+    accepted = tuple(sorted(set(types or ())))
     kept = store.keep(id_, description=description)["description"]
     created = registries.RegistryCreated(
-        owner.organisation_id, name, core=False, visibility=visibility, types=accepted, description=kept
+        owner.organisation_id,
+        name,
+        core=False,
+        visibility=visibility,
+        types=accepted,
+        description=kept,
+        all_types=not accepted,
     )
 
     def decide(steps: Steps) -> None:
@@ -78,9 +84,7 @@ def describe(store: Store, row: RegistryRow, description: str | None) -> None:
 
 def restrict(store: Store, row: RegistryRow, visibility: Visibility) -> None:
     """Restrict a custom registry to its members."""
-    _change(
-        store, row, Role.ADMIN, "restrict", lambda registry: registries.change_visibility(registry, visibility)
-    )
+    _change(store, row, Role.ADMIN, "restrict", lambda registry: registries.change_visibility(registry, visibility))
 
 
 def accept_types(store: Store, row: RegistryRow, types: Collection[str], *, narrow: bool = False) -> None:
@@ -146,9 +150,7 @@ def create_collection(store: Store, registry: RegistryRow, name: str, type_: str
     id_ = CollectionId(new_id())
 
     def decide(steps: Steps) -> None:
-        directory.require_registry_role(
-            steps.views, registry, store.context.actor, Role.MEMBER, "create a collection"
-        )
+        directory.require_registry_role(steps.views, registry, store.context.actor, Role.MEMBER, "create a collection")
         begin_collection(steps, registry, id_, name, type_)
 
     store.transact(Request("create collection", [registry.registry_id, name, type_], id_), decide)
@@ -173,8 +175,6 @@ def require_accepted(steps: Steps, registry: RegistryRow, type_: str) -> None:
     """Refuse an artifact type that the registry does not accept."""
     state = steps.views.find(RegistryRow, registry_id=registry.registry_id)
     if state is not None and not state.all_types:
-
-
         rows = steps.views.select(AcceptedTypeRow, registry_id=registry.registry_id, order="type")
         registries.require_type(frozenset(row.type for row in rows), type_, registry.name or "")
 

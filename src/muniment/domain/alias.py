@@ -26,6 +26,8 @@ class AliasMoved(Event):
 
 @frozen
 class AliasRemoved(Event):
+    """An alias points nowhere now."""
+
     before: VersionId
 
 

@@ -41,11 +41,15 @@ class ArtifactCreated(Event):
 
 @frozen
 class ArtifactRenamed(Event):
+    """The artifact has another name; the old one is free again."""
+
     name: Words[str]
 
 
 @frozen
 class TypeChanged(Event):
+    """The artifact has another type."""
+
     type: Words[str]
 
 
@@ -65,12 +69,16 @@ class ArtifactTtlSet(Event):
 
 @frozen
 class ArtifactTagged(Event):
+    """A tag was put on the artifact."""
+
     tag_id: str
     tag: Words[str]
 
 
 @frozen
 class ArtifactUntagged(Event):
+    """A tag was taken from the artifact."""
+
     tag_id: str
 
 
@@ -138,7 +146,7 @@ def create_artifact(
     if taken is not None:
         msg = f"the name {created.name} is taken in this project"
         raise NameTakenError(msg)
-    return [] if _alive(artifact) else [created]
+    return [] if artifact.project_id is not None else [created]
 
 
 def rename_artifact(artifact: Artifact, name: str, taken: ArtifactId | None = None) -> list[ArtifactEvent]:
@@ -173,13 +181,13 @@ def set_artifact_ttl(artifact: Artifact, ttl: Ttl) -> list[ArtifactEvent]:
 def tag_artifact(artifact: Artifact, tag_id: str, tag: str, tagged: str | None = None) -> list[ArtifactEvent]:
     """Add a tag, unless the artifact has it (*tagged* is then the id it has)."""
     require_alive(artifact)
-    return [] if tagged is not None else [ArtifactTagged(tag_id, tag)]
+    return [] if tagged is not None or tag_id in artifact.tags else [ArtifactTagged(tag_id, tag)]
 
 
 def untag_artifact(artifact: Artifact, tag_id: str | None) -> list[ArtifactEvent]:
     """Take a tag away, if the artifact has it."""
     require_alive(artifact)
-    return [] if tag_id not in artifact.tags or tag_id is None else [ArtifactUntagged(tag_id)]
+    return [] if tag_id is None or tag_id not in artifact.tags else [ArtifactUntagged(tag_id)]
 
 
 def delete_artifact(
@@ -194,10 +202,11 @@ def delete_artifact(
     return [ArtifactDeleted(reason)]
 
 
-def create_version(numbering: Numbering, created: VersionCreated, same: VersionId | None = None) -> list[VersionCreated]:
+def create_version(
+    numbering: Numbering, created: VersionCreated, same: VersionId | None = None
+) -> list[VersionCreated]:
     """Make the next version, unless a live one has the *same* content."""
-    del numbering
-    return [] if same is not None else [created]
+    return [] if same is not None or numbering.head == created.version_id else [created]
 
 
 def require_alive(artifact: Artifact) -> None:

@@ -34,22 +34,30 @@ class CollectionCreated(Event):
 
 @frozen
 class CollectionRenamed(Event):
+    """The collection has another name; the old one is free again."""
+
     name: Words[str]
 
 
 @frozen
 class CollectionDescribed(Event):
+    """The description changed, or was taken away."""
+
     description: Personal[str] | None
 
 
 @frozen
 class CollectionTagged(Event):
+    """A tag was put on the collection."""
+
     tag_id: str
     tag: Words[str]
 
 
 @frozen
 class CollectionUntagged(Event):
+    """A tag was taken from the collection."""
+
     tag_id: str
 
 
@@ -122,12 +130,10 @@ def create_collection(
     if taken is not None:
         msg = f"the registry has a collection {created.name}"
         raise NameTakenError(msg)
-    return [] if _alive(collection) else [created]
+    return [] if collection.registry_id is not None else [created]
 
 
-def rename_collection(
-    collection: Collection, name: str, taken: CollectionId | None = None
-) -> list[CollectionEvent]:
+def rename_collection(collection: Collection, name: str, taken: CollectionId | None = None) -> list[CollectionEvent]:
     """Give the collection another free name."""
     require_alive(collection)
     if name == collection.name:
@@ -144,12 +150,10 @@ def describe_collection(collection: Collection, description: Personal[str] | Non
     return [] if description == collection.description else [CollectionDescribed(description)]
 
 
-def tag_collection(
-    collection: Collection, tag_id: str, tag: str, tagged: str | None = None
-) -> list[CollectionEvent]:
+def tag_collection(collection: Collection, tag_id: str, tag: str, tagged: str | None = None) -> list[CollectionEvent]:
     """Add a tag, unless the collection has it (*tagged* is then the id it has)."""
     require_alive(collection)
-    return [] if tagged is not None else [CollectionTagged(tag_id, tag)]
+    return [] if tagged is not None or tag_id in collection.tags else [CollectionTagged(tag_id, tag)]
 
 
 def untag_collection(collection: Collection, tag_id: str | None) -> list[CollectionEvent]:
@@ -167,11 +171,10 @@ def link(
     numbering: LinkNumbering, linked: Linked, *, type_: str, collection_type: str | None, member: LinkId | None = None
 ) -> list[Linked]:
     """Let a version join, unless it is a *member* already; its type must be the collection's."""
-    del numbering
     if collection_type is not None and type_ != collection_type:
         msg = f"the collection holds artifacts of type {collection_type!r}, not {type_!r}"
         raise TypeRefusedError(msg)
-    return [] if member is not None else [linked]
+    return [] if member is not None or numbering.head == linked.link_id else [linked]
 
 
 def unlink(link_: Link, collection_id: CollectionId, version_id: VersionId) -> list[Unlinked]:

@@ -14,12 +14,16 @@ from muniment.domain.values import Audit, Erased, OrganisationId, PrincipalId, R
 
 @frozen
 class OrganisationCreated(Event):
+    """An organisation began."""
+
     audit: ClassVar[Audit] = Audit.GOVERNANCE
     name: Words[str]
 
 
 @frozen
 class OrganisationRenamed(Event):
+    """The organisation has another name; the old one is free again."""
+
     name: Words[str]
 
 

@@ -22,6 +22,8 @@ class PrincipalKind(enum.Enum):
 
 @frozen
 class PrincipalCreated(Event):
+    """Somebody or something that acts became known."""
+
     audit: ClassVar[Audit] = Audit.SECURITY
     kind: PrincipalKind
     login: Personal[str]

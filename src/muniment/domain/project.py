@@ -14,12 +14,16 @@ from muniment.domain.values import Audit, Erased, ProjectId, TeamId, Words
 
 @frozen
 class ProjectCreated(Event):
+    """A project began."""
+
     team_id: TeamId
     name: Words[str]
 
 
 @frozen
 class ProjectRenamed(Event):
+    """The project has another name; the old one is free again."""
+
     name: Words[str]
 
 

@@ -32,29 +32,36 @@ class MemberKind(enum.Enum):
 
 @frozen
 class RegistryCreated(Event):
-    """A registry began; without *types* it accepts every type."""
+    """A registry began; it accepts every type, or these."""
 
     audit: ClassVar[Audit] = Audit.GOVERNANCE
     organisation_id: OrganisationId
     name: Words[str]
     core: bool
     visibility: Visibility
-    types: Words[tuple[str, ...]] | None
+    types: Words[tuple[str, ...]] = ()
     description: Personal[str] | None = None
+    all_types: bool = False
 
 
 @frozen
 class RegistryRenamed(Event):
+    """The registry has another name; the old one is free again."""
+
     name: Words[str]
 
 
 @frozen
 class RegistryDescribed(Event):
+    """The description changed, or was taken away."""
+
     description: Personal[str] | None
 
 
 @frozen
 class VisibilityChanged(Event):
+    """Others than before see the registry."""
+
     audit: ClassVar[Audit] = Audit.GOVERNANCE
     visibility: Visibility
 
@@ -69,6 +76,8 @@ class AcceptedTypesAdded(Event):
 
 @frozen
 class AllTypesAccepted(Event):
+    """The registry accepts every type from now on; the types it had stay saved."""
+
     audit: ClassVar[Audit] = Audit.GOVERNANCE
 
 
@@ -84,6 +93,8 @@ class MemberRoleSet(Event):
 
 @frozen
 class ProtectedAliasesSet(Event):
+    """Only admins may move or remove the added aliases; the removed ones are anybody's again."""
+
     audit: ClassVar[Audit] = Audit.GOVERNANCE
     added: Words[tuple[str, ...]] = ()
     removed: Words[tuple[str, ...]] = ()
@@ -111,13 +122,14 @@ RegistryEvent: TypeAlias = (
 
 @frozen
 class Registry:
-    """What decisions about a registry need to know; ``types`` is ``None`` while it accepts all."""
+    """What decisions about a registry need to know; ``types`` stay saved while it accepts all."""
 
     organisation_id: OrganisationId | None = None
     name: str | Erased | None = None
     core: bool = False
     visibility: Visibility = Visibility.ORGANISATION
-    types: frozenset[str] | None = None
+    all_types: bool = False
+    types: frozenset[str] = frozenset()
     description: Personal[str] | None = None
     members: tuple[tuple[str, Role], ...] = ()
     protected: frozenset[str] = frozenset()
@@ -131,7 +143,7 @@ def create_registry(
     if taken is not None:
         msg = f"the organisation has a registry {created.name}"
         raise NameTakenError(msg)
-    return [] if _alive(registry) else [created]
+    return [] if registry.organisation_id is not None else [created]
 
 
 def rename_registry(registry: Registry, name: str, taken: RegistryId | None = None) -> list[RegistryEvent]:
@@ -147,9 +159,12 @@ def rename_registry(registry: Registry, name: str, taken: RegistryId | None = No
 
 
 def describe_registry(registry: Registry, description: Personal[str] | None) -> list[RegistryEvent]:
-    """Set or take away the description."""
+    """Set or take away the description of a custom registry."""
     require_alive(registry)
-    return [] if description == registry.description else [RegistryDescribed(description)]
+    if description == registry.description:
+        return []
+    _require_custom(registry, "described")
+    return [RegistryDescribed(description)]
 
 
 def change_visibility(registry: Registry, visibility: Visibility) -> list[RegistryEvent]:
@@ -165,25 +180,26 @@ def change_visibility(registry: Registry, visibility: Visibility) -> list[Regist
 
 
 def accept_types(registry: Registry, types: tuple[str, ...], *, narrow: bool = False) -> list[RegistryEvent]:
-    """Accept more types; from accepting all, only on request (*narrow*) and never the other way round."""
+    """Accept more types; from accepting all, only these and the saved ones, on request (*narrow*)."""
     require_alive(registry)
-    if registry.types is None and not narrow:
+    if registry.all_types and not narrow:
         msg = "the registry accepts all types — set allow_all_artifact_types to False first"
         raise RuleError(msg)
-    fresh = tuple(sorted(set(types) - (registry.types or frozenset())))
-    return [AcceptedTypesAdded(fresh)] if fresh else []
+    if registry.all_types and not registry.types and not types:
+        msg = "a registry that accepts no type at all is of no use — name at least one"
+        raise RuleError(msg)
+    fresh = tuple(sorted(set(types) - registry.types))
+    return [AcceptedTypesAdded(fresh)] if fresh or registry.all_types else []
 
 
 def accept_all_types(registry: Registry) -> list[RegistryEvent]:
     """Accept every type from now on."""
     require_alive(registry)
     _require_custom(registry, "opened to all types")
-    return [] if registry.types is None else [AllTypesAccepted()]
+    return [] if registry.all_types else [AllTypesAccepted()]
 
 
-def set_member_role(
-    registry: Registry, member_id: str, kind: MemberKind, role: Role | None
-) -> list[RegistryEvent]:
+def set_member_role(registry: Registry, member_id: str, kind: MemberKind, role: Role | None) -> list[RegistryEvent]:
     """Give a member a role, or take the membership away."""
     require_alive(registry)
     return [] if dict(registry.members).get(member_id) is role else [MemberRoleSet(member_id, kind, role)]
@@ -240,17 +256,28 @@ def _known(types: tuple[str, ...] | Erased) -> frozenset[str]:
     return frozenset() if isinstance(types, Erased) else frozenset(types)
 
 
+def _begun(created: RegistryCreated) -> Registry:
+    return Registry(
+        organisation_id=created.organisation_id,
+        name=created.name,
+        core=created.core,
+        visibility=created.visibility,
+        all_types=created.all_types,
+        types=_known(created.types),
+        description=created.description,
+    )
+
+
 def _with_member(registry: Registry, member_id: str, role: Role | None) -> Registry:
     others = tuple(member for member in registry.members if member[0] != member_id)
     return replace(registry, members=others if role is None else (*others, (member_id, role)))
 
 
-def evolve(registry: Registry, event: RegistryEvent) -> Registry:  # noqa: PLR0911 (one line for each event)
+def evolve(registry: Registry, event: RegistryEvent) -> Registry:
     """Return the registry after *event*."""
     match event:
-        case RegistryCreated(types=types):
-            accepted = None if types is None else _known(types)
-            return Registry(event.organisation_id, event.name, event.core, event.visibility, accepted, event.description)
+        case RegistryCreated():
+            return _begun(event)
         case RegistryRenamed(name=name):
             return replace(registry, name=name)
         case RegistryDescribed(description=description):
@@ -258,9 +285,9 @@ def evolve(registry: Registry, event: RegistryEvent) -> Registry:  # noqa: PLR09
         case VisibilityChanged(visibility=visibility):
             return replace(registry, visibility=visibility)
         case AcceptedTypesAdded(types=types):
-            return replace(registry, types=(registry.types or frozenset()) | _known(types))
+            return replace(registry, all_types=False, types=registry.types | _known(types))
         case AllTypesAccepted():
-            return replace(registry, types=None)
+            return replace(registry, all_types=True)
         case MemberRoleSet(member_id=member_id, role=role):
             return _with_member(registry, member_id, role)
         case ProtectedAliasesSet(added=added, removed=removed):

@@ -56,7 +56,8 @@ def decide(facts: Facts, now: Micros) -> Decision:
     if facts.state is State.PURGED:
         return Decision(Action.KEEP, None, "its bytes are gone already")
     if facts.state is State.DELETED:
-        due = (facts.deleted_at or facts.created_at) + facts.grace
+        since = facts.created_at if facts.deleted_at is None else facts.deleted_at
+        due = since + facts.grace
         action = Action.PURGE if due <= now else Action.KEEP
         return Decision(action, due, "it was deleted, and the grace period decides")
     if facts.links:

@@ -54,6 +54,8 @@ class RunEdited(Event):
 
 @frozen
 class ConfigChanged(Event):
+    """The configuration was replaced, or taken away."""
+
     config: Personal[Json] | None
 
 
@@ -69,6 +71,8 @@ class RunFinished(Event):
 
 @frozen
 class RunDeleted(Event):
+    """The run was let go; what it logged stays."""
+
     audit: ClassVar[Audit] = Audit.GOVERNANCE
 
 
@@ -108,7 +112,7 @@ class Run:
 
     project_id: ProjectId | None = None
     state: RunState = RunState.RUNNING
-    started: Micros = 0
+    said: RunEdited | None = None
     config: Personal[Json] | None = None
     deleted: bool = False
 
@@ -120,15 +124,16 @@ class Trace:
 
 def start_run(run: Run, started: RunStarted, taken: RunId | None = None) -> list[RunEvent]:
     """Begin a run, or go on with the one that has this key (*taken*)."""
-    if taken is None:
+    if taken is None and run.project_id is None:
         return [started]
+    require_alive(run)
     return [] if run.state is RunState.RUNNING else [RunResumed()]
 
 
 def edit_run(run: Run, edited: RunEdited) -> list[RunEvent]:
     """Change the name, job type, group, tags or notes."""
     require_alive(run)
-    return [edited]
+    return [] if edited == run.said else [edited]
 
 
 def change_config(run: Run, config: Personal[Json] | None) -> list[RunEvent]:
@@ -177,11 +182,12 @@ def evolve(run: Run, event: RunEvent) -> Run:
     """Return the run after *event*."""
     match event:
         case RunStarted(project_id=project_id, config=config):
-            return Run(project_id, config=config)
+            said = RunEdited(event.name, event.job_type, event.group, event.tags, event.notes)
+            return Run(project_id, said=said, config=config)
         case RunResumed():
             return replace(run, state=RunState.RUNNING)
         case RunEdited():
-            return run
+            return replace(run, said=event)
         case ConfigChanged(config=config):
             return replace(run, config=config)
         case RunFinished(state=state):

@@ -10,7 +10,7 @@ from attrs import frozen
 
 from muniment.domain.decider import Decider, Event
 from muniment.domain.errors import NameTakenError, NotFoundError, PermissionDeniedError
-from muniment.domain.values import Audit, Erased, Micros, OrganisationId, PrincipalId, Role, TeamId, Words
+from muniment.domain.values import Audit, Erased, Micros, OrganisationId, PrincipalId, Role, TeamId, Ttl, Words
 
 
 class TtlSetters(enum.Enum):
@@ -22,6 +22,8 @@ class TtlSetters(enum.Enum):
 
 @frozen
 class TeamCreated(Event):
+    """A team began."""
+
     audit: ClassVar[Audit] = Audit.GOVERNANCE
     organisation_id: OrganisationId
     name: Words[str]
@@ -29,6 +31,8 @@ class TeamCreated(Event):
 
 @frozen
 class TeamRenamed(Event):
+    """The team has another name; the old one is free again."""
+
     name: Words[str]
 
 
@@ -101,6 +105,8 @@ def set_team_role(team: Team, principal_id: PrincipalId, role: Role | None) -> l
 def set_ttl_policy(team: Team, setters: TtlSetters, default: Micros | None) -> list[TeamEvent]:
     """Say who may set a TTL, and the default."""
     _require(team)
+    if default is not None:
+        Ttl.after(default)
     return [] if (setters, default) == (team.setters, team.default) else [TtlPolicySet(setters, default)]
 
 

@@ -103,13 +103,17 @@ class Ttl:
 
     @classmethod
     def after(cls, micros: Micros) -> Ttl:
-        """Return the TTL of *micros* microseconds, which must be positive."""
+        """Return the TTL of *micros* microseconds, which must be positive and at most a thousand years."""
         if micros <= 0:
             msg = "Artifact TTL Duration has to be positive — use None for never, or ArtifactTTL.INHERIT"
+            raise InvalidValueError(msg)
+        if micros > LONGEST_TTL:
+            msg = "Artifact TTL Duration is longer than 1,000 years — use None for never"
             raise InvalidValueError(msg)
         return cls(TtlRule.AFTER, micros)
 
 
+LONGEST_TTL: Final[Micros] = 365_250 * 24 * 3600 * 1_000_000
 INHERIT: Final = Ttl(TtlRule.INHERIT)
 NEVER: Final = Ttl(TtlRule.NEVER)
 
@@ -122,9 +126,10 @@ METADATA_KEYS_LIMIT: Final = 100
 MAX_OBJECTS: Final = 10_000_000
 
 _ARTIFACT_NAME = re.compile(r"[a-zA-Z0-9_\-.]+")
-_TYPE = re.compile(r"[-\w]+( *[-.\w]+)*")
+_TYPE = re.compile(r"[-\w]([-.\w ]*[-.\w])?")
 _TAG = re.compile(r"[-\w]+( +[-\w]+)*")
 _VERSION = re.compile(r"v([0-9]+)")
+_INDEX_DIGITS: Final = 18
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]|[\ud800-\udfff]")
 _REGISTRY_FORBIDDEN = re.compile(r"[/\\#?%:\r\n]")
 
@@ -208,9 +213,10 @@ def tag_name(text: str) -> str:
 
 
 def version_index(text: str) -> int | None:
-    """Read ``v12`` as 12; ``None`` if *text* is no version number."""
+    """Read ``v12`` as 12; ``None`` if *text* is no version number or a larger one than there can be."""
     found = _VERSION.fullmatch(text)
-    return int(found[1]) if found else None
+    digits = found[1].lstrip("0") if found else ""
+    return int(digits or "0") if found and len(digits) <= _INDEX_DIGITS else None
 
 
 def entry_path(text: str) -> str:
@@ -223,7 +229,7 @@ def entry_path(text: str) -> str:
         msg = f"Invalid artifact path: {text!r}"
         raise InvalidNameError(msg)
     parts = text.split("/")
-    anchored = text.startswith("/") or (len(text) > 1 and text[1] == ":" and text[0].isalpha() and text[0].isascii())
+    anchored = text[0] in "/\\" or (len(text) > 1 and text[1] == ":" and text[0].isalpha() and text[0].isascii())
     if anchored or any(part in {"", ".", ".."} for part in parts):
         msg = f"Invalid artifact path: {text!r} — use a relative path without '.', '..' or empty parts"
         raise InvalidNameError(msg)

@@ -6,7 +6,7 @@ import enum
 from typing import ClassVar, TypeAlias, assert_never
 
 from attrs import evolve as replace
-from attrs import field, frozen
+from attrs import frozen
 
 from muniment.domain.decider import Decider, Event
 from muniment.domain.errors import VersionDeletedError, VersionHeldError
@@ -15,28 +15,36 @@ from muniment.domain.values import INHERIT, Audit, Json, Personal, Ttl, Words
 
 @frozen
 class MetadataChanged(Event):
+    """The metadata was replaced, or taken away."""
+
     metadata: Personal[Json] | None
 
 
 @frozen
 class VersionDescribed(Event):
+    """The description changed, or was taken away."""
+
     description: Personal[str] | None
 
 
 @frozen
 class Tagged(Event):
+    """A tag was put on the version."""
+
     tag_id: str
     tag: Words[str]
 
 
 @frozen
 class Untagged(Event):
+    """A tag was taken from the version."""
+
     tag_id: str
 
 
 @frozen
 class TtlSet(Event):
-    """This version now lives this long, counted from its creation."""
+    """The version now lives this long, counted from its creation."""
 
     audit: ClassVar[Audit] = Audit.GOVERNANCE
     ttl: Ttl
@@ -61,6 +69,8 @@ class MarkedDeleted(Event):
 
 @frozen
 class Restored(Event):
+    """The deletion was taken back before the purge."""
+
     audit: ClassVar[Audit] = Audit.GOVERNANCE
 
 
@@ -84,15 +94,7 @@ class Purged(Event):
 
 
 VersionEvent: TypeAlias = (
-    MetadataChanged
-    | VersionDescribed
-    | Tagged
-    | Untagged
-    | TtlSet
-    | MarkedDeleted
-    | Restored
-    | EntryErased
-    | Purged
+    MetadataChanged | VersionDescribed | Tagged | Untagged | TtlSet | MarkedDeleted | Restored | EntryErased | Purged
 )
 
 
@@ -104,34 +106,40 @@ class State(enum.Enum):
     PURGED = "purged"
 
 
+class Unsaid(enum.Enum):
+    """Nothing was said about it after the version was made."""
+
+    UNSAID = "unsaid"
+
+
 @frozen
 class Version:
     """What decisions about a version need to know; it is made elsewhere, in its artifact's numbering."""
 
     state: State = State.COMMITTED
     ttl: Ttl | None = None
-    metadata: Personal[Json] | None = None
-    description: Personal[str] | None = None
+    metadata: Personal[Json] | Unsaid | None = Unsaid.UNSAID
+    description: Personal[str] | Unsaid | None = Unsaid.UNSAID
     tags: frozenset[str] = frozenset()
-    erased: frozenset[str] = field(factory=frozenset)
+    erased: frozenset[str] = frozenset()
 
 
 def change_metadata(version: Version, metadata: Personal[Json] | None) -> list[VersionEvent]:
     """Replace the metadata."""
     require_live(version)
-    return [MetadataChanged(metadata)]
+    return [] if metadata == version.metadata else [MetadataChanged(metadata)]
 
 
 def describe_version(version: Version, description: Personal[str] | None) -> list[VersionEvent]:
     """Set or take away the description."""
     require_live(version)
-    return [VersionDescribed(description)]
+    return [] if description == version.description else [VersionDescribed(description)]
 
 
 def tag_version(version: Version, tag_id: str, tag: str, tagged: str | None = None) -> list[VersionEvent]:
     """Add a tag, unless the version has it (*tagged* is then the id it has)."""
     require_live(version)
-    return [] if tagged is not None else [Tagged(tag_id, tag)]
+    return [] if tagged is not None or tag_id in version.tags else [Tagged(tag_id, tag)]
 
 
 def untag_version(version: Version, tag_id: str | None) -> list[VersionEvent]:
@@ -174,9 +182,7 @@ def restore(version: Version) -> list[VersionEvent]:
     return [Restored()] if version.state is State.DELETED else []
 
 
-def erase_entry(
-    version: Version, entry_id: str, path: str, reason: Personal[str] | None = None
-) -> list[VersionEvent]:
+def erase_entry(version: Version, entry_id: str, path: str, reason: Personal[str] | None = None) -> list[VersionEvent]:
     """Record that one entry's bytes were erased."""
     return [] if entry_id in version.erased else [EntryErased(entry_id, path, reason)]
 
@@ -197,7 +203,7 @@ def require_live(version: Version) -> None:
         raise VersionDeletedError(msg)
 
 
-def evolve(version: Version, event: VersionEvent) -> Version:  # noqa: PLR0911 (one line for each event)
+def evolve(version: Version, event: VersionEvent) -> Version:
     """Return the version after *event*."""
     match event:
         case MetadataChanged(metadata=metadata):

@@ -7,8 +7,9 @@ that this version does not know are ignored. A field that is ``None`` is left ou
 from __future__ import annotations
 
 import types
+from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Final, TypeAlias, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Final, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import attrs
 import msgspec
@@ -28,8 +29,10 @@ from muniment.domain import (
     team,
     version,
 )
-from muniment.domain.errors import CorruptError
+from muniment.domain.errors import CorruptError, InvalidValueError
 from muniment.domain.values import ERASED, WORDS, Erased
+
+T = TypeVar("T")
 
 Fields: TypeAlias = dict[str, Any]
 
@@ -104,7 +107,7 @@ WIRE_NAMES: Final[Mapping[str, type]] = {
 class Upcast:
     """How an old form becomes the next one: its name, and its fields as that one wants them.
 
-    Fields that were words are absent where they were redacted.
+    Fields that were words are absent where they were redacted, and read as erased unless *fields* gives them.
     """
 
     to: str
@@ -139,11 +142,7 @@ class Codec:
     """Writes events and reads them back, whatever version they were written in."""
 
     def __init__(self, names: Mapping[str, type] = WIRE_NAMES, upcasts: Mapping[str, Upcast] = UPCASTS) -> None:
-        unknown = sorted({upcast.to for upcast in upcasts.values()} - {*names, *upcasts})
-        clash = sorted({*names} & {*upcasts})
-        if unknown or clash:
-            msg = f"upcasts lead nowhere ({unknown}) or hide a name that is in use ({clash})"
-            raise ValueError(msg)
+        _check(names, upcasts)
         self._names = names
         self._upcasts = upcasts
         self._converter = _converter()
@@ -167,12 +166,15 @@ class Codec:
         """
         try:
             return self._decode(name, facts, words)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
             msg = f"an event {name} cannot be read: its bytes are damaged — run `muniment fsck`"
             raise CorruptError(msg) from error
 
     def _decode(self, name: str, facts: bytes, words: bytes | None) -> Any:  # noqa: ANN401 (any event class)
         fields: Fields = msgspec.json.decode(facts)
+        if not isinstance(fields, dict):
+            msg = f"{type(fields).__name__} instead of fields"
+            raise TypeError(msg)
         if words is not None:
             fields.update(msgspec.json.decode(words))
         while name in self._upcasts:
@@ -184,13 +186,17 @@ class Codec:
                 msg = f"unknown event {name}: it was written by a newer Muniment — upgrade this one"
                 raise CorruptError(msg)
             form = self._form(self._names[name])
+        if words is None:
+            for key in form.words:
+                fields.setdefault(key, ERASED)
         for key in form.optional:
             fields.setdefault(key, None)
-        if words is None:
-            fields.update(dict.fromkeys(form.words, ERASED))
         return form.read(fields)
 
     def _form(self, class_: type) -> _Form:
+        if class_ not in self._classes:
+            msg = f"{class_.__name__} has no wire name, so it cannot be kept — give it one in WIRE_NAMES"
+            raise TypeError(msg)
         hints = get_type_hints(class_, include_extras=True)
         names = [each.name for each in attrs.fields(class_)]
         form = _Form(
@@ -205,6 +211,23 @@ class Codec:
         return form
 
 
+def _check(names: Mapping[str, type], upcasts: Mapping[str, Upcast]) -> None:
+    twice = sorted(class_.__name__ for class_, count in Counter(names.values()).items() if count > 1)
+    clash = sorted({*names} & {*upcasts})
+    lost = sorted(name for name in upcasts if not _arrives(name, names, upcasts))
+    if lost or clash or twice:
+        msg = f"upcasts lead nowhere ({lost}) or hide a name that is in use ({clash}); classes with two names: {twice}"
+        raise ValueError(msg)
+
+
+def _arrives(name: str, names: Mapping[str, type], upcasts: Mapping[str, Upcast]) -> bool:
+    for _ in range(len(upcasts) + 1):
+        if name not in upcasts:
+            return name in names
+        name = upcasts[name].to
+    return False
+
+
 def _json(fields: Fields) -> bytes:
     return msgspec.json.encode(fields, order="sorted")
 
@@ -216,6 +239,13 @@ def _without_none(write: Callable[[Any], Mapping[str, Any]]) -> Callable[[Any], 
 def _reader(class_: type, converter: Converter) -> Callable[[Fields], Any]:
     read: Callable[[Any, Any], Any] = make_dict_structure_fn(class_, converter)
     return lambda fields: read(fields, class_)
+
+
+def _write_words(value: object) -> object:
+    if value is ERASED:
+        msg = "words that were erased cannot be kept again"
+        raise InvalidValueError(msg)
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _is_union(annotation: object) -> bool:
@@ -236,6 +266,16 @@ def _is_erasable(annotation: object) -> bool:
     return _is_union(annotation) and Erased in get_args(annotation)
 
 
+def _exactly(kind: type[T]) -> Callable[[Any, Any], T]:
+    def read(value: Any, _: Any) -> T:  # noqa: ANN401 (whatever the JSON held)
+        if type(value) is not kind:
+            msg = f"{type(value).__name__} instead of {kind.__name__}"
+            raise TypeError(msg)
+        return value
+
+    return read
+
+
 def _converter() -> Converter:
     converter = Converter(detailed_validation=False)
 
@@ -245,8 +285,10 @@ def _converter() -> Converter:
         return lambda value, _: value if value is ERASED else read(value, plain)
 
     def write_erasable(_: Any) -> Callable[[Any], Any]:  # noqa: ANN401 (a typing construct)
-        return lambda value: list(value) if isinstance(value, tuple) else value
+        return _write_words
 
+    for kind in (str, int, bool):
+        converter.register_structure_hook(kind, _exactly(kind))
     converter.register_structure_hook_factory(_is_erasable, erasable)
     converter.register_unstructure_hook_factory(_is_erasable, write_erasable)
     return converter

@@ -55,9 +55,9 @@ _IN_LEAF = {
     **{
         name: name
         for name in (
-            "seq event_id recorded_at org stream position type outcome actor on_behalf_of run request correlation "
-            "causation command source"
-        ).split()
+            *("seq", "event_id", "recorded_at", "org", "stream", "position", "type", "outcome", "actor"),
+            *("on_behalf_of", "run", "request", "correlation", "causation", "command", "source"),
+        )
     },
 }
 

@@ -41,4 +41,3 @@ def _subjects(recorded: Recorded) -> Iterator[str]:
         value = getattr(recorded.event, name, None)
         if isinstance(value, str):
             yield value
-

@@ -65,10 +65,8 @@ def fold(recorded: Recorded) -> Sequence[Change]:
     match recorded.event:
         case artifact.VersionCreated() as created:
             return [Insert(_version(recorded, created))]
-        case alias.AliasMoved(alias=None, to=to):
-            return [Patch(AliasRow, (recorded.stream,), {"version_id": to})]
-        case alias.AliasMoved(alias=name, to=to) if name is not None:
-            return [Insert(AliasRow(recorded.stream, owner, known(name), to))]
+        case alias.AliasMoved(alias=name, to=to):
+            return [_alias(recorded, name, to)]
         case alias.AliasRemoved():
             return [Patch(AliasRow, (recorded.stream,), {"version_id": None})]
         case alias.LatestMoved(to=to):
@@ -81,6 +79,12 @@ def fold(recorded: Recorded) -> Sequence[Change]:
             return [Close(TagRow, (owner, tag_id))]
         case event:
             return _artifact(recorded, event) or _version_changed(recorded, event) or _people(recorded, event)
+
+
+def _alias(recorded: Recorded, name: str | Erased | None, to: VersionId) -> Change:
+    if recorded.position > 1:  # only the first event of a slot carries the alias
+        return Patch(AliasRow, (recorded.stream,), {"version_id": to})
+    return Insert(AliasRow(recorded.stream, owner_of(recorded.stream), known(name), to))
 
 
 def _version(recorded: Recorded, created: artifact.VersionCreated) -> VersionRow:
@@ -156,7 +160,9 @@ def _people(recorded: Recorded, event: object) -> Sequence[Change]:
         case project.ProjectDeleted():
             return [Close(ProjectRow, (id_,))]
         case team.TeamCreated(organisation_id=organisation_id, name=name):
-            return [Insert(TeamRow(TeamId(id_), organisation_id, known(name), team.TtlSetters.MEMBERS.value, None, None))]
+            return [
+                Insert(TeamRow(TeamId(id_), organisation_id, known(name), team.TtlSetters.MEMBERS.value, None, None))
+            ]
         case team.TeamRenamed(name=name):
             return [Patch(TeamRow, (id_,), {"name": known(name)})]
         case team.StorageSet(store=store):

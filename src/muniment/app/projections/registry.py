@@ -48,9 +48,7 @@ def _collection(recorded: Recorded, event: object) -> Sequence[Change]:
     id_, at = recorded.stream, recorded.recorded_at
     match event:
         case collection.CollectionCreated(registry_id=registry_id, name=name, type=type_, description=description):
-            row = CollectionRow(
-                CollectionId(id_), registry_id, known(name), known(type_), slot(description), at, at
-            )
+            row = CollectionRow(CollectionId(id_), registry_id, known(name), known(type_), slot(description), at, at)
             return [Insert(row)]
         case collection.CollectionRenamed(name=name):
             return [Patch(CollectionRow, (id_,), {"name": known(name), "updated_at": at})]
@@ -66,7 +64,7 @@ def _collection(recorded: Recorded, event: object) -> Sequence[Change]:
             return ()
 
 
-def _registry(recorded: Recorded, event: object) -> Sequence[Change]:  # noqa: PLR0911 (one line for each event)
+def _registry(recorded: Recorded, event: object) -> Sequence[Change]:
     id_, at = RegistryId(recorded.stream), recorded.recorded_at
     match event:
         case registry.RegistryCreated() as created:
@@ -101,7 +99,7 @@ def _created(recorded: Recorded, created: registry.RegistryCreated) -> RegistryR
         name=known(created.name),
         core=int(created.core),
         visibility=created.visibility.value,
-        all_types=int(created.types is None),
+        all_types=int(created.all_types),
         description=slot(created.description),
         created_at=recorded.recorded_at,
         updated_at=recorded.recorded_at,
