@@ -1,0 +1,74 @@
+"""The command line: one line of output for a person, one object for a script, one line for an error."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from muniment.app.cli.frame import Lazy, LazyGroup
+from muniment.domain.errors import MunimentError
+
+INTERRUPTED = 130
+
+COMMANDS = {
+    "artifact": Lazy("artifact", "Log, fetch, look at and change artifacts."),
+    "registry": Lazy("registry", "Look at and change registries, link versions into them."),
+    "run": Lazy("run", "Look at runs."),
+    "lineage": Lazy("story", "Show what something was made from and what was made from it."),
+    "history": Lazy("story", "Show who did what to something, before and after."),
+    "as-of": Lazy("story", "Say what a name meant at some moment."),
+    "events": Lazy("events", "Read, filter and follow the ledger."),
+    "gc": Lazy("upkeep", "Remove bytes that nothing reaches any more."),
+    "fsck": Lazy("upkeep", "Check everything that is stored."),
+    "rebuild": Lazy("upkeep", "Make all rows again from the events."),
+    "checkpoint": Lazy("upkeep", "Sign the state of the ledger, to be kept elsewhere."),
+    "cache": Lazy("cache", "Look at the cache and make it smaller."),
+    "org": Lazy("people", "Make organizations and say who is in them."),
+    "team": Lazy("people", "Make teams, say who is in them and how long versions live."),
+    "config": Lazy("settings", "Show every setting, its value and where it comes from."),
+    "completion": Lazy("settings", "Print the completion script of a shell."),
+    "version": Lazy("settings", "Print the version of Muniment."),
+}
+
+
+def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        from muniment.app.cli.settings import version_text  # noqa: PLC0415 (only who asks pays for it)
+
+        click.echo(version_text())
+        context.exit()
+
+
+@click.group(
+    cls=LazyGroup,
+    lazy=COMMANDS,
+    examples=("muniment artifact put -t dataset -n mnist ./data", "muniment lineage mnist:latest"),
+)
+@click.option("--home", metavar="DIR", help="The folder of the store; otherwise MUNIMENT_HOME, or ~/.muniment.")
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Print it.")
+@click.pass_context
+def cli(context: click.Context, home: str | None) -> None:
+    """Keep machine-learning artifacts as documents: versioned, linked, and every act on record."""
+    context.obj = {"home": home}
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status: 0, 1 for a refusal or fault, 2 for wrong usage, 130 interrupted."""
+    try:
+        status = cli.main(args, prog_name="muniment", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        return INTERRUPTED
+    except MunimentError as error:
+        click.echo(f"error: {one_line(str(error))}", err=True)
+        return 1
+    return status if isinstance(status, int) else 0
+
+
+def one_line(text: str) -> str:
+    """Return a text without line ends and without characters that could steer a terminal."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in " ".join(text.split()))

@@ -1,0 +1,148 @@
+"""Looking after the store: collecting, checking, rebuilding, signing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from muniment.app import checkpoints
+from muniment.app import collect as collecting
+from muniment.app import fsck as checking
+from muniment.app.cli.frame import command, store
+from muniment.app.cli.show import Many, One, Shown, Values, human_size, printable, show_now
+from muniment.app.collect import Plan, Report
+from muniment.domain.errors import StorageError
+
+
+@command(examples=("muniment gc", "muniment gc --yes", "muniment gc --yes --wait 60"))
+@click.option("--yes", is_flag=True, help="Do it; without this the plan is printed and nothing happens.")
+@click.option("--dry-run", is_flag=True, help="Print the plan only, even with --yes.")
+@click.option(
+    "--wait", type=click.FloatRange(0), default=0.0, metavar="SECONDS", help="How long to wait for running uploads."
+)
+@click.pass_context
+def gc(context: click.Context, yes: bool, dry_run: bool, wait: float) -> Shown:
+    """Delete versions whose time is over, purge what was deleted long enough ago, remove dead bytes.
+
+    Prints what would be done; with --yes it is done. What is named by an alias, linked or used by a running upload
+    stays.
+    """
+    opened = store()
+    if dry_run or not yes:
+        return _plan(collecting.plan(opened))
+    report = collecting.act(opened, wait=wait)
+    if report.failed:
+        show_now(context, _report(report))
+        context.exit(1)
+    return _report(report)
+
+
+def _plan(plan: Plan) -> One:
+    versions = [
+        {"name": due.name, "version_id": due.version_id, "action": due.action.value, "because": due.because}
+        for due in plan.due
+    ]
+    values = {"versions": versions, "blobs": plan.blobs, "bytes": plan.size, "sessions": plan.sessions}
+    lines = [f"{each['action']:<7} {printable(each['name'])}  ({each['because']})" for each in versions]
+    lines.append(
+        f"{len(plan.expired)} versions to delete, {len(plan.purgeable)} to purge, "
+        f"{plan.blobs} blobs ({human_size(plan.size)}) to remove; {plan.sessions} uploads are running"
+    )
+    if plan.due or plan.blobs:
+        lines.append("nothing was done: `muniment gc --yes` does it")
+    return One(values, "\n".join(lines))
+
+
+def _report(report: Report) -> One:
+    values = {
+        "deleted": report.deleted,
+        "purged": report.purged,
+        "blobs": report.blobs,
+        "bytes": report.size,
+        "kept": report.kept,
+        "staging_bytes": report.staging,
+        "failed": list(report.failed),
+    }
+    text = (
+        f"deleted {report.deleted} versions, purged {report.purged}, removed {report.blobs} blobs "
+        f"({human_size(report.size)}) and {human_size(report.staging)} of leftovers; {report.kept} dead blobs kept"
+    )
+    return One(values, "\n".join([text, *(f"failed: {printable(line)}" for line in report.failed)]))
+
+
+@command(
+    examples=(
+        "muniment fsck",
+        "muniment fsck --fast",
+        "muniment fsck --checkpoint june.note --verifier muniment/0123+4567+89ab",
+    )
+)
+@click.option(
+    "--checkpoint", metavar="FILE", help="A checkpoint that was kept elsewhere; shows rewriting and truncation."
+)
+@click.option(
+    "--verifier", metavar="KEY", help="The key to trust (`muniment checkpoint --verifier`); otherwise the store's."
+)
+@click.option("--fast", is_flag=True, help="Look whether blobs are there, without reading them.")
+@click.pass_context
+def fsck(context: click.Context, checkpoint: str | None, verifier: str | None, fast: bool) -> None:
+    """Check ledger, rows, vault, manifests and blobs; each fault is a line, and the exit status 1."""
+    note = None if checkpoint is None else _read(checkpoint)
+    found = 0
+
+    def rows() -> Iterator[Values]:
+        nonlocal found
+        for fault in checking.check(store(), checkpoint=note, verifier=verifier, fast=fast):
+            found += 1
+            yield {"kind": fault.kind, "fault": fault.text}
+
+    show_now(context, Many(rows(), line=lambda row: printable(f"{row['kind']}: {row['fault']}")))
+    if found:
+        click.echo(f"error: {found} faults — restore from a backup what they name", err=True)
+        context.exit(1)
+    click.echo("no faults", err=True)
+
+
+@command(examples=("muniment rebuild",))
+def rebuild() -> Shown:
+    """Make all rows of the projections again from the events."""
+    folded = store().ledger.rebuild()
+    return One({"events": folded}, f"rebuilt all rows from {folded} events")
+
+
+@command(
+    examples=("muniment checkpoint", "muniment checkpoint -o june.note", "muniment checkpoint --verifier"),
+)
+@click.option("--output", "-o", metavar="FILE", help="Write it there instead of printing it.")
+@click.option("--verifier", is_flag=True, help="Print the key with which anybody can check the signature.")
+def checkpoint(output: str | None, verifier: bool) -> Shown:
+    """Sign the state of the ledger; keep it elsewhere and give it to fsck later."""
+    opened = store()
+    if verifier:
+        key = opened.signer.verifier_key()
+        return One({"verifier": key}, key)
+    note = checkpoints.make(opened)
+    values = {"note": note, "events": int(note.splitlines()[1]), "verifier": opened.signer.verifier_key()}
+    if output is None:
+        return One(values, note.removesuffix("\n"))
+    _write(output, note)
+    return One({**values, "file": output}, f"signed {values['events']} events into {output}")
+
+
+def _read(name: str) -> str:
+    try:
+        return Path(name).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is no text"
+        msg = f"the checkpoint {name} cannot be read: {why} — give its file"
+        raise StorageError(msg) from error
+
+
+def _write(name: str, note: str) -> None:
+    try:
+        Path(name).write_text(note, "utf-8", newline="\n")
+    except OSError as error:
+        msg = f"{name} cannot be written: {error.strerror} — give another file with -o"
+        raise StorageError(msg) from error
