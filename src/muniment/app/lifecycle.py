@@ -61,6 +61,12 @@ class Edits:
     new_description: bool = False
     expected: dict[str, VersionId | None] | None = None
 
+    @property
+    def about_source(self) -> bool:
+        """Whether anything changes that a version and all its links share."""
+        shared = (self.add_tags, self.remove_tags, self.ttl, self.new_metadata, self.new_description)
+        return any(shared)
+
     def check(self) -> None:
         """Refuse names that are not allowed."""
         for alias in self.add_aliases:
@@ -72,23 +78,32 @@ class Edits:
 def edit(store: Store, found: Found, edits: Edits) -> None:
     """Make all the changes, or none."""
     edits.check()
-    owner = found.artifact.artifact_id
-    kept = store.keep(
-        owner,
+    kept = keep_texts(store, found, edits)
+
+    def decide(steps: Steps) -> None:
+        edit_source(store, steps, found, edits, kept)
+        _edit_aliases(steps, found, edits)
+
+    arguments = [sorted(edits.add_aliases), sorted(edits.remove_aliases), sorted(edits.add_tags)]
+    store.transact(Request("edit version", arguments, found.version.version_id), decide)
+
+
+def keep_texts(store: Store, found: Found, edits: Edits) -> dict[str, Personal[Json] | None]:
+    """Put the new metadata and description into the vault."""
+    return store.keep(
+        found.artifact.artifact_id,
         metadata=edits.metadata if edits.new_metadata else None,
         description=(edits.description or None) if edits.new_description else None,
     )
 
-    def decide(steps: Steps) -> None:
-        _permit(store, steps, found, "edit artifacts")
-        if edits.ttl is not None:
-            _set_ttl(store, steps, found, edits.ttl)
-        _edit_texts(steps, found, edits, kept["metadata"], kept["description"])
-        _edit_aliases(steps, found, edits)
-        _edit_tags(steps, found.version.version_id, edits)
 
-    arguments = [sorted(edits.add_aliases), sorted(edits.remove_aliases), sorted(edits.add_tags)]
-    store.transact(Request("edit version", arguments, found.version.version_id), decide)
+def edit_source(store: Store, steps: Steps, found: Found, edits: Edits, kept: dict[str, Personal[Json] | None]) -> None:
+    """Change inside a command what a version and all its links share: TTL, metadata, description and tags."""
+    _permit(store, steps, found, "edit artifacts")
+    if edits.ttl is not None:
+        _set_ttl(store, steps, found, edits.ttl)
+    _edit_texts(steps, found, edits, kept["metadata"], kept["description"])
+    _edit_tags(steps, found.version.version_id, edits)
 
 
 def delete(store: Store, found: Found, *, delete_aliases: bool = False, reason: str | None = None) -> None:
@@ -174,7 +189,7 @@ def set_artifact_ttl(store: Store, artifact: ArtifactRow, team: TeamRow, ttl: Tt
     store.transact(Request("set artifact ttl", arguments, artifact.artifact_id), decide)
 
 
-def edit_artifact(  # noqa: PLR0913 (what can be changed)
+def edit_artifact(
     store: Store,
     row: ArtifactRow,
     team: TeamRow,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from muniment.app import catalog, directory, registries
+from muniment.app import catalog, directory, lifecycle, registries
 from muniment.app.catalog import Found
+from muniment.app.lifecycle import Edits
 from muniment.app.log_artifact import put_alias
 from muniment.app.names import Address
 from muniment.app.store import Store
@@ -99,33 +100,39 @@ def unlink(store: Store, found: Found, *, command_act: str = "unlink") -> None:
     store.transact(Request(command_act, link_row.link_id, found.version.version_id), decide)
 
 
+def edit(store: Store, found: Found, edits: Edits) -> None:
+    """Change a linked version in one transaction: its aliases in the collection, all else where it was logged.
+
+    Who only changes aliases here needs no role in the team that logged the version.
+    """
+    _, collection, registry = _parts(found)
+    edits.check()
+    kept = lifecycle.keep_texts(store, found, edits)
+    owner, version_id = collection.collection_id, found.version.version_id
+    expected = edits.expected or {}
+
+    def decide(steps: Steps) -> None:
+        if edits.about_source:
+            lifecycle.edit_source(store, steps, found, edits, kept)
+        if edits.add_aliases or edits.remove_aliases:
+            directory.require_registry_role(
+                steps.views, registry, store.context.actor, Role.MEMBER, f"edit aliases in {registry.name}"
+            )
+        for alias in edits.remove_aliases:
+            _unpoint(store, steps, registry, owner, alias, version_id)
+        for alias in edits.add_aliases:
+            wanted = expected.get(alias, aliases.ANYWHERE)
+            _point(store, steps, registry, owner, alias, version_id, expected=wanted)
+
+    arguments = [owner, sorted(edits.add_aliases), sorted(edits.remove_aliases), sorted(edits.add_tags)]
+    store.transact(Request("edit link", arguments, version_id), decide)
+
+
 def set_link_aliases(
     store: Store, found: Found, added: Collection[str], removed: Collection[str], *, expected: Json = None
 ) -> None:
     """Add and remove aliases of a linked version in its collection; *expected* maps an alias to where it must point."""
-    _, collection, registry = _parts(found)
-    for alias in added:
-        alias_name(alias)
-
-    def decide(steps: Steps) -> None:
-        directory.require_registry_role(
-            steps.views, registry, store.context.actor, Role.MEMBER, f"edit aliases in {registry.name}"
-        )
-        for alias in removed:
-            _unpoint(store, steps, registry, collection.collection_id, alias, found.version.version_id)
-        for alias in added:
-            _point(
-                store,
-                steps,
-                registry,
-                collection.collection_id,
-                alias,
-                found.version.version_id,
-                expected=(expected or {}).get(alias, aliases.ANYWHERE),
-            )
-
-    arguments = [collection.collection_id, sorted(added), sorted(removed)]
-    store.transact(Request("edit link aliases", arguments, found.version.version_id), decide)
+    edit(store, found, Edits(tuple(added), tuple(removed), expected=expected))
 
 
 def _require_live(steps: Steps, source: Found) -> None:
@@ -135,7 +142,7 @@ def _require_live(steps: Steps, source: Found) -> None:
         versions.require_live(state)
 
 
-def _join(  # noqa: PLR0913 (what a link is)
+def _join(
     steps: Steps,
     owner: CollectionId,
     link_id: LinkId,
@@ -155,7 +162,7 @@ def _join(  # noqa: PLR0913 (what a link is)
     )
 
 
-def _point(  # noqa: PLR0913 (how W&B's rules need it)
+def _point(
     store: Store,
     steps: Steps,
     registry: RegistryRow,
@@ -182,7 +189,7 @@ def _point(  # noqa: PLR0913 (how W&B's rules need it)
     )
 
 
-def _unpoint(  # noqa: PLR0913 (how W&B's rules need it)
+def _unpoint(
     store: Store, steps: Steps, registry: RegistryRow, owner: CollectionId, alias: str, version_id: VersionId
 ) -> None:
     if alias == LATEST:

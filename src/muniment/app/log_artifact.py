@@ -144,9 +144,7 @@ class _Logging:
         if self.run_id is not None:
             edge = steps.views.find(EdgeRow, run_id=self.run_id, version_id=version_id, role="out")
             trace = runs.trace_stream(self.run_id)
-            steps.step(
-                runs.TRACE, trace, runs.log_output, version_id, created=bool(made), logged=edge is not None
-            )
+            steps.step(runs.TRACE, trace, runs.log_output, version_id, created=bool(made), logged=edge is not None)
         index = same.index if same else steps.position(stream) - 1
         return {"version_id": version_id, "artifact_id": artifact_id, "index": index, "created": bool(made)}
 
@@ -207,7 +205,7 @@ def put_latest(steps: Steps, artifact_id: ArtifactId, version_id: VersionId) -> 
     )
 
 
-def put_alias(  # noqa: PLR0913 (how W&B's rules need it)
+def put_alias(
     steps: Steps,
     owner: str,
     alias: str,

@@ -7,14 +7,18 @@
      ├─ UsageError                   the library was used in a way that makes no sense
      ├─ UnsupportedError             this is not offered
      ├─ WaitTimeoutError             a wait took longer than allowed (also TimeoutError)
+     ├─ ConfigError                  a key of the configuration was given another value
      ├─ RunFinishedError             the run is over
-     └─ UploadError                  an upload in the background failed (also ValueError)
+     └─ UploadError                  an upload in the background failed in an unforeseen way (also ValueError)
     ArtifactStatusError              an AttributeError: the artifact is not in the state for it
      ├─ ArtifactNotLoggedError       only a logged artifact has it
      └─ ArtifactFinalizedError       a logged artifact's content does not change
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from muniment.domain.errors import MunimentError, NotFoundError, RuleError
 
@@ -44,6 +48,10 @@ class UnsupportedError(UsageError):
     """Something that is not offered here."""
 
 
+class ConfigError(UsageError):
+    """A key of the configuration was given another value without saying that this is meant."""
+
+
 class RunFinishedError(UsageError):
     """The run is over, so it takes nothing any more."""
 
@@ -53,7 +61,7 @@ class WaitTimeoutError(Error, TimeoutError):
 
 
 class UploadError(Error, ValueError):
-    """An upload in the background failed and left no version behind; the cause holds the reason."""
+    """An upload in the background failed in an unforeseen way and left no version behind; the cause says more."""
 
 
 class ArtifactStatusError(MunimentError, AttributeError):
@@ -79,3 +87,36 @@ class ArtifactFinalizedError(ArtifactStatusError):
     """The content of a logged artifact does not change."""
 
     TEMPLATE = "{name!r} used on logged artifact. Can't modify finalized artifact."
+
+
+def not_logged(name: str, artifact: object) -> ArtifactNotLoggedError:
+    """Return the error for a use of *name* that needs a logged artifact."""
+    return ArtifactNotLoggedError(f"Artifact.{name}", artifact)
+
+
+def finalized(name: str, artifact: object) -> ArtifactFinalizedError:
+    """Return the error for a use of *name* that needs a draft."""
+    return ArtifactFinalizedError(f"Artifact.{name}", artifact)
+
+
+@contextmanager
+def as_comm_error() -> Iterator[None]:
+    """Raise what the store refuses or does not have as CommError, which remains the error that it was."""
+    try:
+        yield
+    except Error:
+        raise
+    except (NotFoundError, RuleError) as error:
+        class_: type[MunimentError] = type(error)
+        raise _both(class_)(str(error), error) from error
+
+
+_combined: dict[type[MunimentError], type[CommError]] = {}
+
+
+def _both(class_: type[MunimentError]) -> type[CommError]:
+    if issubclass(CommError, class_):
+        return CommError
+    if class_ not in _combined:
+        _combined[class_] = type(class_.__name__, (CommError, class_), {"__doc__": class_.__doc__})
+    return _combined[class_]

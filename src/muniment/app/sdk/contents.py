@@ -1,0 +1,173 @@
+"""What a draft holds: the files that were added to it, over those of the version that it began from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from attrs import define, evolve, field
+
+from muniment.app.manifests import Manifest, Removed, merge
+from muniment.app.staging import Policy, Staged, Staging
+from muniment.domain.errors import InvalidValueError, NotFoundError
+from muniment.domain.manifest import Entry, check_clashes, version_digest
+
+if TYPE_CHECKING:
+    from muniment.app.store import Store
+    from muniment.domain.values import VersionId
+
+Target = Callable[[], "tuple[VersionId, Entry]"]
+"""What a reference to an entry of another artifact turns out to mean once both are logged."""
+
+
+@define(eq=False)
+class Contents:
+    """The entries of a draft: *base* and the changes to it."""
+
+    _store: Callable[[], Store]
+    md5: bool = False
+    base: Manifest | None = None
+    changes: dict[str, Staged | Removed] = field(factory=dict)
+    added: dict[str, str] = field(factory=dict)
+    targets: dict[str, Target] = field(factory=dict)
+    frozen: bool = False
+    _staging: Staging | None = None
+    _sum: tuple[int, int, str] | None = None
+
+    # --- changing -----------------------------------------------------------------------------------------------------
+
+    def add_files(self, files: Sequence[tuple[str, str]], *, policy: Policy, overwrite: bool) -> list[Entry]:
+        """Add local files, each with its path inside; what is there with the same content stays."""
+        staged = self._open().add_files(files, policy=policy, md5=self.md5)
+        entries = [self._put(each, overwrite=overwrite) for each in staged]
+        for (local, _), entry in zip(files, entries, strict=True):
+            self.added[os.path.realpath(local)] = entry.path
+        return entries
+
+    def add_bytes(self, path: str, content: bytes, *, overwrite: bool) -> Entry:
+        """Add bytes that come from no file."""
+        return self._put(self._open().add_bytes(path, content, md5=self.md5), overwrite=overwrite)
+
+    def add_entries(self, entries: Iterable[Entry], *, overwrite: bool = False) -> list[Entry]:
+        """Add references."""
+        return [self._put(Staged(entry), overwrite=overwrite) for entry in entries]
+
+    def add_target(self, entry: Entry, target: Target) -> Entry:
+        """Add a reference to an entry of another artifact, which may not be logged yet."""
+        self.targets[entry.path] = target
+        return self._put(Staged(entry), overwrite=False)
+
+    def remove(self, path: str) -> None:
+        """Take an entry out, or all entries below a folder; NotFoundError if there is neither."""
+        below = [entry.path for entry in self.entries(f"{path.rstrip('/')}/")]
+        paths = [path] if self.get(path) else below
+        if not paths:
+            msg = f"No such file or directory: {path!r}"
+            raise MissingEntryError(msg)
+        for each in paths:
+            self.targets.pop(each, None)
+            if self.base is not None and self.base.get(each) is not None:
+                self.changes[each] = Removed(each)
+            else:
+                del self.changes[each]
+        self._sum = None
+
+    def settle(self) -> tuple[VersionId, ...]:
+        """Turn references to other artifacts into what they mean; return the versions that they lead to."""
+        sources: list[VersionId] = []
+        for path, target in self.targets.items():
+            version_id, entry = target()
+            sources.append(version_id)
+            self.changes[path] = Staged(evolve(entry, path=path))
+        self._sum = None
+        return tuple(dict.fromkeys(sources))
+
+    def close(self) -> None:
+        """Let go of the files that waited to be logged."""
+        if self._staging is not None:
+            self._staging.close()
+
+    # --- looking ------------------------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return self._summed()[0]
+
+    @property
+    def size(self) -> int:
+        """The sum of the sizes that are known."""
+        return self._summed()[1]
+
+    @property
+    def digest(self) -> str:
+        """The digest over all entries."""
+        return self._summed()[2]
+
+    def get(self, path: str) -> Entry | None:
+        """Return the entry of this path, or ``None``."""
+        match self.changes.get(path):
+            case Staged(entry=entry):
+                return entry
+            case Removed():
+                return None
+            case None:
+                return self.base.get(path) if self.base is not None else None
+
+    def entries(self, prefix: str = "") -> Iterator[Entry]:
+        """Yield the entries whose paths begin with *prefix*, in order."""
+        changes = [
+            each.entry if isinstance(each, Staged) else each
+            for path, each in sorted(self.changes.items())
+            if path.startswith(prefix)
+        ]
+        if self.base is None:
+            return (each for each in changes if isinstance(each, Entry))
+        return merge(self.base.entries(prefix), changes)
+
+    def staged(self) -> list[Staged]:
+        """Return what was added and has bytes to upload."""
+        return [each for each in self.changes.values() if isinstance(each, Staged)]
+
+    def local_path(self, path: str) -> str | None:
+        """Return where the bytes of an added file wait."""
+        each = self.changes.get(path)
+        return each.source.path if isinstance(each, Staged) and each.source else None
+
+    def check(self) -> None:
+        """Refuse a path that is also the folder of another."""
+        check_clashes(sorted(path for path, each in self.changes.items() if isinstance(each, Staged)))
+
+    # --- inside -------------------------------------------------------------------------------------------------------
+
+    def _open(self) -> Staging:
+        if self._staging is None:
+            self._staging = Staging(self._store())
+        return self._staging
+
+    def _put(self, staged: Staged, *, overwrite: bool) -> Entry:
+        entry = staged.entry
+        there = self.get(entry.path)
+        if there is not None:
+            if there.same_row(entry):
+                return there
+            if not overwrite:
+                msg = f"Cannot add the same path twice: {entry.path!r} — pass overwrite=True to replace it"
+                raise InvalidValueError(msg)
+        self.changes[entry.path] = staged
+        self._sum = None
+        return entry
+
+    def _summed(self) -> tuple[int, int, str]:
+        if self._sum is None:
+            count = size = 0
+            for entry in self.entries():
+                count, size = count + 1, size + (entry.size or 0)
+            self._sum = (count, size, version_digest(self.entries()))
+        return self._sum
+
+
+class MissingEntryError(NotFoundError, FileNotFoundError, KeyError):
+    """The artifact has no entry of this path."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
