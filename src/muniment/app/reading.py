@@ -1,0 +1,194 @@
+"""Reading local files once: hashed, and copied while they are hashed."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from base64 import b64encode
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from hashlib import md5, sha256
+from typing import Final
+
+from attrs import frozen
+
+from muniment.app.walking import unreadable
+from muniment.domain.errors import ConflictError, InvalidValueError, StorageError, StorageFullError
+from muniment.domain.values import Digest
+
+THREADS: Final = 2
+BATCH_FILES: Final = 256
+BATCH_BYTES: Final = 64 << 20
+SMALL: Final = 1 << 20
+"""Up to how many bytes are read at once; larger files are read through a buffer of this size."""
+OPEN: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # a named pipe must not make us wait
+COPY: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+@frozen
+class Reading:
+    """A file to read: what it looked like, and where to copy it to (``None``: nowhere)."""
+
+    local: str
+    look: os.stat_result
+    copy: str | None = None
+
+
+@frozen
+class Content:
+    """What a file turned out to hold; *md5* in hexadecimal, where it was asked for."""
+
+    digest: Digest
+    md5: str | None
+    look: os.stat_result
+
+
+def read_all(readings: Sequence[Reading], *, with_md5: bool) -> list[Content]:
+    """Read files in a few threads, each taking a batch at a time; the first failure is raised."""
+    batches = list(_batches(readings))
+    if len(batches) < THREADS:
+        return [read(each, with_md5=with_md5) for each in readings]
+    with ThreadPoolExecutor(THREADS) as pool:
+        try:
+            futures = [pool.submit(_read_batch, batch, with_md5) for batch in batches]
+            return [content for future in futures for content in future.result()]
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def read(reading: Reading, *, with_md5: bool) -> Content:
+    """Read one file; ConflictError if it changes meanwhile."""
+    content = _attempt(reading, reading.look, with_md5)
+    if content is None:  # it changed after it was looked at; that is no harm if it stands still now
+        content = _attempt(reading, None, with_md5)
+    if content is None:
+        msg = f"{reading.local!r} changed while it was read — log it again when nothing writes to it"
+        raise ConflictError(msg)
+    return content
+
+
+def weak_digest(found: str) -> str:
+    """Return an MD5 as W&B shows it, in Base64."""
+    return b64encode(bytes.fromhex(found)).decode()
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """Say in our errors what the operating system says about the folder where files wait to be logged."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL:
+            msg = "no space is left where files wait to be logged — free some, or set MUNIMENT_DATA_DIR"
+            raise StorageFullError(msg) from error
+        msg = f"the folder where files wait to be logged failed: {error.strerror or type(error).__name__}"
+        raise StorageError(msg) from error
+
+
+def write_all(file: int, content: bytes | memoryview) -> None:
+    """Write all of it, however little the system takes at a time."""
+    written = os.write(file, content)
+    while written < len(content):
+        written += os.write(file, memoryview(content)[written:])
+
+
+def _batches(readings: Sequence[Reading]) -> Iterator[list[Reading]]:
+    batch: list[Reading] = []
+    size = 0
+    for each in readings:
+        batch.append(each)
+        size += each.look.st_size
+        if len(batch) >= BATCH_FILES or size >= BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _read_batch(batch: list[Reading], with_md5: bool) -> list[Content]:  # noqa: FBT001 (handed to a thread)
+    return [read(each, with_md5=with_md5) for each in batch]
+
+
+def _attempt(reading: Reading, before: os.stat_result | None, with_md5: bool) -> Content | None:  # noqa: FBT001
+    """Read a file that looked like *before*, or as it looks now; ``None`` if it does not look so afterwards."""
+    try:
+        file = os.open(reading.local, OPEN)
+    except OSError as error:
+        raise unreadable(reading.local, error) from error
+    try:
+        if before is None:
+            before = os.fstat(file)
+        if not stat.S_ISREG(before.st_mode):
+            msg = f"{reading.local!r} is not a file"
+            raise InvalidValueError(msg)
+        hashing = _small if before.st_size <= SMALL else _large
+        strong, weak, size = hashing(file, reading, before.st_size, with_md5)
+        try:
+            after = os.fstat(file)
+        except OSError as error:
+            raise unreadable(reading.local, error) from error
+    finally:
+        os.close(file)
+    if size != before.st_size or _identity(before) != _identity(after):
+        return None
+    return Content(Digest(strong), weak, after)
+
+
+def _identity(look: os.stat_result) -> tuple[int, int, int, int]:
+    return (look.st_mtime_ns, look.st_size, look.st_ino, look.st_dev)
+
+
+def _small(file: int, reading: Reading, size: int, with_md5: bool) -> tuple[str, str | None, int]:  # noqa: FBT001
+    try:
+        content = os.read(file, size + 1)
+        while 0 < len(content) < size and (more := os.read(file, size + 1 - len(content))):
+            content += more
+    except OSError as error:
+        raise unreadable(reading.local, error) from error
+    if reading.copy is not None:
+        with writing():
+            copy = os.open(reading.copy, COPY, 0o600)
+            try:
+                write_all(copy, content)
+            finally:
+                os.close(copy)
+    weak = md5(content, usedforsecurity=False).hexdigest() if with_md5 else None
+    return sha256(content).hexdigest(), weak, len(content)
+
+
+def _large(file: int, reading: Reading, size: int, with_md5: bool) -> tuple[str, str | None, int]:  # noqa: FBT001
+    strong, weak = sha256(), md5(usedforsecurity=False) if with_md5 else None
+    total = 0
+    with _copying(reading.copy) as copy, memoryview(bytearray(SMALL)) as buffer:
+        while total <= size:  # a file that grows is not followed for ever
+            try:
+                count = os.readv(file, [buffer])
+            except OSError as error:
+                raise unreadable(reading.local, error) from error
+            if not count:
+                break
+            strong.update(buffer[:count])
+            if weak is not None:
+                weak.update(buffer[:count])
+            if copy is not None:
+                with writing():
+                    write_all(copy, buffer[:count])
+            total += count
+    return strong.hexdigest(), weak.hexdigest() if weak else None, total
+
+
+@contextmanager
+def _copying(path: str | None) -> Iterator[int | None]:
+    if path is None:
+        yield None
+        return
+    with writing():
+        copy = os.open(path, COPY, 0o600)
+    try:
+        yield copy
+    finally:
+        os.close(copy)
