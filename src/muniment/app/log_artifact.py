@@ -14,7 +14,7 @@ from muniment.domain import alias as aliases
 from muniment.domain import artifact as artifacts
 from muniment.domain import run as runs
 from muniment.domain import version as versions
-from muniment.domain.errors import TypeRefusedError
+from muniment.domain.errors import ConflictError, TypeRefusedError
 from muniment.domain.rows import AliasRow, ArtifactRow, EdgeRow, ProjectRow, TagRow, TeamRow, VersionRow
 from muniment.domain.team import TtlSetters, require_ttl_setter
 from muniment.domain.values import (
@@ -38,10 +38,17 @@ from muniment.domain.values import (
     type_name,
 )
 
+PARTS = "draft"
+"""The kind of scratch row that keeps a part of a version which several writers make together."""
+
 
 @frozen
 class Draft:
-    """A version on its way: its name and content, and everything that is said about it."""
+    """A version on its way: its name and content, and everything that is said about it.
+
+    With *onto_latest* it is only logged while ``latest`` points at *base* (``None``: nowhere), else ConflictError.
+    *parts* are the scratch rows that it was merged from, which go with the commit; one that is gone is ConflictError.
+    """
 
     name: str
     type: str
@@ -56,6 +63,8 @@ class Draft:
     ttl: Ttl = INHERIT
     base: VersionId | None = None
     sources: tuple[VersionId, ...] = ()
+    onto_latest: bool = False
+    parts: tuple[str, ...] = ()
     version_id: VersionId = field(factory=lambda: VersionId(new_id()))
 
     def check(self) -> None:
@@ -122,6 +131,7 @@ class _Logging:
         steps, draft = self.steps, self.draft
         self._permit()
         artifact_id = self._artifact(fresh)
+        self._take_parts(artifact_id)
         same = self._same(artifact_id)
         created = artifacts.VersionCreated(
             version_id=draft.version_id,
@@ -169,6 +179,20 @@ class _Logging:
             msg = f"artifact {draft.name} already exists with type {row.type!r}; cannot log it with type {draft.type!r}"
             raise TypeRefusedError(msg)
         return row.artifact_id
+
+    def _take_parts(self, artifact_id: ArtifactId) -> None:
+        steps, draft = self.steps, self.draft
+        if draft.onto_latest:
+            row = steps.views.find(ArtifactRow, artifact_id=artifact_id)
+            now = catalog.latest_version(steps.views, row) if row else None
+            if (now.version_id if now else None) != draft.base:
+                msg = f"another version of {draft.name} was logged meanwhile — merge the changes into it"
+                raise ConflictError(msg)
+        for key in draft.parts:
+            if steps.scratch.get(PARTS, key) is None:
+                msg = f"a part of {draft.name} is gone: it expired, or somebody finished the artifact meanwhile"
+                raise ConflictError(msg)
+            steps.scratch.delete(PARTS, key)
 
     def _same(self, artifact_id: ArtifactId) -> VersionRow | None:
         rows = self.steps.views.select(
