@@ -6,19 +6,19 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from attrs import define, evolve, field
+from attrs import define, field
 
 from muniment.app.manifests import Manifest, Removed, merge
+from muniment.app.reference import resolve
 from muniment.app.staging import Policy, Staged, Staging
 from muniment.domain.errors import InvalidValueError, NotFoundError
 from muniment.domain.manifest import Entry, check_clashes, version_digest
 
 if TYPE_CHECKING:
     from muniment.app.store import Store
-    from muniment.domain.values import VersionId
 
-Target = Callable[[], "tuple[VersionId, Entry]"]
-"""What a reference to an entry of another artifact turns out to mean once both are logged."""
+Target = Callable[[], str]
+"""Returns the URI of an entry of another artifact, once that is logged."""
 
 
 @define(eq=False)
@@ -31,7 +31,6 @@ class Contents:
     changes: dict[str, Staged | Removed] = field(factory=dict)
     added: dict[str, str] = field(factory=dict)
     targets: dict[str, Target] = field(factory=dict)
-    frozen: bool = False
     _staging: Staging | None = None
     _sum: tuple[int, int, str] | None = None
 
@@ -73,15 +72,13 @@ class Contents:
                 del self.changes[each]
         self._sum = None
 
-    def settle(self) -> tuple[VersionId, ...]:
-        """Turn references to other artifacts into what they mean; return the versions that they lead to."""
-        sources: list[VersionId] = []
+    def settle(self) -> None:
+        """Turn references to entries of artifacts that were not logged into what they are called now."""
         for path, target in self.targets.items():
-            version_id, entry = target()
-            sources.append(version_id)
-            self.changes[path] = Staged(evolve(entry, path=path))
+            (entry,) = resolve(self._store(), target(), path, md5=self.md5)
+            self.changes[path] = Staged(entry)
+        self.targets.clear()
         self._sum = None
-        return tuple(dict.fromkeys(sources))
 
     def close(self) -> None:
         """Let go of the files that waited to be logged."""
