@@ -13,6 +13,8 @@ from typing import Any
 
 from attrs import define, field
 
+from muniment.domain.errors import StorageError
+
 BATCH = 64
 """How many waiting commands are committed together at most."""
 
@@ -55,6 +57,14 @@ class GroupCommit:
             raise waiting.error
         return waiting.result
 
+    def pause(self) -> None:
+        """Wait until no batch runs, and let none begin before *resume*."""
+        self._lock.acquire()
+
+    def resume(self) -> None:
+        """Let batches run again."""
+        self._lock.release()
+
     def _lead(self) -> None:
         batch = [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
         try:
@@ -69,7 +79,11 @@ class GroupCommit:
 @contextmanager
 def process_lock(path: Path) -> Iterator[None]:
     """Hold the lock file, which the kernel lets go of when the process ends, however it ends."""
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        msg = f"{path.name} cannot be opened ({error.strerror}) — check the permissions of the folder it is in"
+        raise StorageError(msg) from error
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield

@@ -14,15 +14,15 @@ import msgspec
 from attrs import define, field, frozen
 
 from muniment.adapters.ledger.codec import Codec
-from muniment.adapters.ledger.record import BLIND_BYTES, Record, leaf_of, recorded
+from muniment.adapters.ledger.record import BLIND_BYTES, Record, enveloped, leaf_of, recorded, whole
 from muniment.domain import errors
 from muniment.domain.decider import Decider, Event
 from muniment.domain.errors import CommandReusedError, ConflictError, RuleError
 from muniment.domain.merkle import Frontier
-from muniment.domain.ports import Append, Command, Decide, Fold, Outcome, Receipt, Scratch, Views
+from muniment.domain.ports import Append, Command, Decide, Fold, Outcome, Receipt, Recorded, Scratch, Views
 from muniment.domain.principal import Denied, access_stream
 from muniment.domain.rows import Change
-from muniment.domain.values import Audit, EventId, Json, Micros, StreamId
+from muniment.domain.values import Audit, EventId, Micros, StreamId
 
 S = TypeVar("S")
 E = TypeVar("E")
@@ -41,10 +41,10 @@ class Tip:
 
 @frozen
 class Kept:
-    """The answer that was given to a command, or the class and text of the error that refused it."""
+    """The answer that was given to a command (JSON), or the class and text of the error that refused it."""
 
     request: bytes
-    answer: Json
+    answer: bytes
     first_seq: int | None
     last_seq: int | None
     refused: str | None = None
@@ -78,8 +78,13 @@ class Desk(Protocol):
 
     def insert(self, records: Sequence[Record], leaves: Sequence[bytes]) -> None: ...
     def apply(self, changes: Sequence[Change], seq: int) -> None: ...
-    def kept(self, actor: str, command: str) -> Kept | None: ...
-    def keep_answer(self, actor: str, command: str, kept: Kept, at: Micros) -> None: ...
+    def kept(self, actor: str, command: str, since: Micros) -> Kept | None:
+        """Return the answer that a command got, if it was not before *since*."""
+        ...
+
+    def keep_answer(self, actor: str, command: str, kept: Kept, at: Micros) -> None:
+        """Keep the answer to a command, instead of an expired one."""
+        ...
 
 
 class OpenTransaction:
@@ -115,72 +120,68 @@ class Core:
     def transact(self, desk: Desk, command: Command, decide: Decide) -> Receipt:
         """Run one command inside a savepoint: decide, append, fold, keep the answer."""
         request = sha256(msgspec.json.encode(command.request, order="deterministic")).digest()
-        kept = desk.kept(command.context.actor, command.id)
+        clock = self.clock()
+        kept = desk.kept(command.context.actor, command.id, clock - COMMANDS_KEPT)
         if kept is not None:
             return _again(kept, request)
-        now = max(self.clock(), desk.tip.recorded_at + 1)
-        desk.begin()
+        now = max(clock, desk.tip.recorded_at + 1)
+
+        def run() -> Receipt:
+            receipt = self._append(desk, command, decide(OpenTransaction(desk, self.codec, now)), now)
+            answer = msgspec.json.encode(receipt.answer)
+            kept = Kept(request, answer, receipt.first_seq, receipt.last_seq)
+            desk.keep_answer(command.context.actor, command.id, kept, now)
+            return receipt
+
         try:
-            outcome = decide(OpenTransaction(desk, self.codec, now))
-            receipt = self._append(desk, command, outcome, now)
+            return _guarded(desk, run)
         except RuleError as refusal:
-            desk.undo()
-            self._refuse(desk, command, request, refusal, now)
+            why = refusal
+            _guarded(desk, lambda: self._refuse(desk, command, request, why, now))
             raise
-        except BaseException:
-            desk.undo()
-            raise
-        desk.keep_answer(
-            command.context.actor,
-            command.id,
-            Kept(request, receipt.answer, receipt.first_seq, receipt.last_seq),
-            now,
-        )
-        desk.keep()
-        return receipt
 
     def work(self, desk: Desk, act: Callable[[OpenTransaction], S]) -> S:
         """Let *act* change scratch rows inside a savepoint."""
-        desk.begin()
-        try:
-            done = act(OpenTransaction(desk, self.codec, max(self.clock(), desk.tip.recorded_at + 1)))
-        except BaseException:
-            desk.undo()
-            raise
-        desk.keep()
-        return done
+        now = max(self.clock(), desk.tip.recorded_at + 1)
+        return _guarded(desk, lambda: act(OpenTransaction(desk, self.codec, now)))
 
-    def fold(self, desk: Desk, record: Record) -> None:
-        """Apply to the rows what the projections make of one event."""
-        if record.audit == Audit.ACCESS.value:
-            return
-        event = recorded(record, self.codec)
+    def refold(self, desk: Desk, record: Record) -> None:
+        """Apply to the rows what the projections make of a stored event."""
+        if record.audit != Audit.ACCESS.value:
+            self._fold(desk, recorded(whole(record), self.codec))
+
+    def _fold(self, desk: Desk, event: Recorded) -> None:
         for fold in self.folds:
             changes = fold(event)
             if changes:
-                desk.apply(changes, record.seq)
+                desk.apply(changes, event.seq)
 
     def _refuse(self, desk: Desk, command: Command, request: bytes, refusal: RuleError, now: Micros) -> None:
         stream = access_stream(command.context.actor)
         denied = Append(stream, desk.position(stream), (Denied(type(refusal).__name__, command.target),))
         receipt = self._append(desk, command, Outcome((denied,)), now)
-        kept = Kept(request, str(refusal), receipt.first_seq, receipt.last_seq, type(refusal).__name__)
+        answer = msgspec.json.encode(str(refusal))
+        kept = Kept(request, answer, receipt.first_seq, receipt.last_seq, type(refusal).__name__)
         desk.keep_answer(command.context.actor, command.id, kept, now)
 
     def _append(self, desk: Desk, command: Command, outcome: Outcome, now: Micros) -> Receipt:
-        records = list(self._records(desk, command, outcome.appends, now))
-        if not records:
+        written = list(self._records(desk, command, outcome.appends, now))
+        if not written:
             return Receipt(outcome.answer)
+        records = [record for record, _ in written]
         leaves = [leaf_of(record) for record in records]
         for leaf in leaves:
             desk.tip.frontier.append(leaf)
         desk.tip.recorded_at = records[-1].recorded_at
         desk.insert(records, leaves)
-        for record in records:
-            self.fold(desk, record)
+        for record, event in written:
+            if record.audit != Audit.ACCESS.value:
+                self._fold(desk, enveloped(record, event))
         return Receipt(outcome.answer, records[0].seq, records[-1].seq)
 
-    def _records(self, desk: Desk, command: Command, appends: Sequence[Append], now: Micros) -> Iterator[Record]:
+    def _records(
+        self, desk: Desk, command: Command, appends: Sequence[Append], now: Micros
+    ) -> Iterator[tuple[Record, object]]:
         seq, at = desk.tip.frontier.size, now
         ahead: dict[StreamId, int] = {}
         for append in appends:
@@ -192,11 +193,11 @@ class Core:
                 raise ConflictError(msg)
             for event in append.events:
                 seq, position = seq + 1, position + 1
-                yield self._record(command, append.stream, event, seq=seq, position=position, at=at)
+                yield self._record(command, append.stream, event, seq=seq, position=position, at=at), event
                 at += 1
             ahead[append.stream] = position
 
-    def _record(  # noqa: PLR0913 (a row of the ledger)
+    def _record(
         self, command: Command, stream: StreamId, event: object, *, seq: int, position: int, at: Micros
     ) -> Record:
         written = self.codec.encode(event)
@@ -229,11 +230,24 @@ class Core:
         )
 
 
+def _guarded(desk: Desk, run: Callable[[], S]) -> S:
+    """Run inside a savepoint: whatever goes wrong leaves nothing."""
+    desk.begin()
+    try:
+        done = run()
+    except BaseException:
+        desk.undo()
+        raise
+    desk.keep()
+    return done
+
+
 def _again(kept: Kept, request: bytes) -> Receipt:
     if kept.request != request:
         msg = "this command id was used before, for another request — mint a new id for a new command"
         raise CommandReusedError(msg)
+    answer = msgspec.json.decode(kept.answer)
     if kept.refused is not None:
-        class_: type[Exception] = getattr(errors, kept.refused, RuleError)
-        raise class_(kept.answer)
-    return Receipt(kept.answer, kept.first_seq, kept.last_seq, replayed=True)
+        refusal = getattr(errors, kept.refused, RuleError)
+        raise refusal(answer)
+    return Receipt(answer, kept.first_seq, kept.last_seq, replayed=True)

@@ -6,7 +6,6 @@ import copy
 import secrets
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from itertools import zip_longest
 from typing import Any, Protocol, TypeVar
 
 from attrs import define, field
@@ -16,7 +15,8 @@ from eventsourcing.popo import POPOApplicationRecorder
 from muniment.adapters.ledger.codec import Codec
 from muniment.adapters.ledger.core import Core, Kept, OpenTransaction, Tip
 from muniment.adapters.ledger.record import Record, recorded
-from muniment.adapters.ledger.verify import check_events, root_of
+from muniment.adapters.ledger.verify import check_events, check_rows, root_of
+from muniment.domain.errors import StorageError
 from muniment.domain.merkle import Frontier
 from muniment.domain.ports import Command, Decide, Fold, Head, Receipt, Recorded, Scratch, Views
 from muniment.domain.rows import Change
@@ -106,6 +106,8 @@ class MemoryDesk:
         """Go back to the savepoint."""
         ledger = self._ledger
         size, self.tip.frontier, self.tip.recorded_at, ledger.scratch.rows, rows = self._mark
+        for record in ledger.records[size:]:
+            del ledger.words[record.stream, record.position]
         del ledger.records[size:], ledger.leaves[size:]
         ledger.recorder.truncate(size)
         ledger.rows.restore(rows)
@@ -138,14 +140,14 @@ class MemoryDesk:
         """Change rows."""
         self._ledger.rows.apply(changes, seq)
 
-    def kept(self, actor: str, command: str) -> Kept | None:
-        """Return the answer that a command got."""
-        return self._ledger.commands.get((actor, command))
+    def kept(self, actor: str, command: str, since: Micros) -> Kept | None:
+        """Return the answer that a command got, if it was not before *since*."""
+        kept, at = self._ledger.commands.get((actor, command), (None, since))
+        return kept if at >= since else None
 
     def keep_answer(self, actor: str, command: str, kept: Kept, at: Micros) -> None:
-        """Keep the answer that a command got."""
-        del at
-        self._ledger.commands[actor, command] = kept
+        """Keep the answer to a command, instead of an expired one."""
+        self._ledger.commands[actor, command] = (kept, at)
 
 
 @define(eq=False)
@@ -159,7 +161,7 @@ class MemoryLedger:
     records: list[Record] = field(factory=list)
     words: dict[tuple[str, int], bytes | None] = field(factory=dict)
     leaves: list[bytes] = field(factory=list)
-    commands: dict[tuple[str, str], Kept] = field(factory=dict)
+    commands: dict[tuple[str, str], tuple[Kept, Micros]] = field(factory=dict)
     rows: MemoryRows = field(init=False)
     scratch: MemoryScratch = field(init=False)
     _tip: Tip = field(factory=lambda: Tip(Frontier(), 0))
@@ -220,11 +222,20 @@ class MemoryLedger:
     def rebuild(self) -> int:
         """Make all rows again from the events; return how many events were folded."""
         with self._lock:
-            self.rows.clear()
             desk = MemoryDesk(self, self._tip)
-            for record in self.records:
-                self.core.fold(desk, record)
+            desk.begin()
+            try:
+                self._refold(desk)
+            except BaseException:
+                desk.undo()
+                raise
+            desk.keep()
             return len(self.records)
+
+    def _refold(self, desk: MemoryDesk) -> None:
+        self.rows.clear()
+        for record in self.records:
+            self.core.refold(desk, record)
 
     def dump(self) -> Iterator[bytes]:
         """Yield every row of every projection in a canonical form."""
@@ -234,11 +245,12 @@ class MemoryLedger:
         """Check events against leaves, leaves against the head, rows against a fresh fold."""
         yield from check_events(self.records, enumerate(self.leaves, 1), self._tip)
         fresh = MemoryLedger(self.core, self.make_rows, self.origin, records=self.records)
-        fresh.rebuild()
-        for live, folded in zip_longest(self.dump(), fresh.dump()):
-            if live != folded:
-                yield f"a row of the projections is not what the events say: {live or folded!r}"
-                return
+        try:
+            fresh.rebuild()
+        except StorageError as error:
+            yield f"the projections cannot be checked: {error}"
+            return
+        yield from check_rows(self.dump(), fresh.dump())
 
     def close(self) -> None:
         """Let go of nothing: there is nothing to let go of."""

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from hashlib import sha256
-from typing import Any, Literal
+from operator import attrgetter
+from typing import Any, Final, Literal
 
 import attrs
 import msgspec
 from attrs import frozen
 
 from muniment.adapters.ledger.codec import Codec
+from muniment.domain.errors import CorruptError
 from muniment.domain.merkle import leaf_hash
 from muniment.domain.ports import Recorded
 from muniment.domain.values import Audit, CommandId, EventId, OrganisationId, PrincipalId, RunId, StreamId
 
-LEAF_VERSION = 1
-BLIND_BYTES = 32
+LEAF_VERSION: Final = 1
+BLIND_BYTES: Final = 32
 
 
 @frozen
@@ -49,34 +52,91 @@ class Record:
     source: str
 
 
-COLUMNS: tuple[str, ...] = tuple(each.name for each in attrs.fields(Record))
-_IN_LEAF = {
-    "audit": "class",
-    **{
-        name: name
-        for name in (
-            *("seq", "event_id", "recorded_at", "org", "stream", "position", "type", "outcome", "actor"),
-            *("on_behalf_of", "run", "request", "correlation", "causation", "command", "source"),
-        )
-    },
-}
+COLUMNS: Final[tuple[str, ...]] = tuple(each.name for each in attrs.fields(Record))
+cells: Final[Callable[[Record], tuple[Any, ...]]] = attrgetter(*COLUMNS)
+"""The columns of a record as the database takes them."""
+
+_PLAIN: Final = {"seq": int, "position": int, "recorded_at": int, "facts": bytes, "facts_blind": bytes}
+_MAYBE: Final = {"words": bytes, "words_blind": bytes, "words_commit": bytes}
+_MAYBE_TEXT: Final = {"on_behalf_of", "run", "request", "correlation", "causation"}
+_TYPES: Final = tuple(
+    {_PLAIN[name]}
+    if name in _PLAIN
+    else {_MAYBE.get(name, str), type(None)}
+    if name in _MAYBE or name in _MAYBE_TEXT
+    else {str}
+    for name in COLUMNS
+)
+_AUDITS: Final = {each.value for each in Audit}
+_OUTCOMES: Final = {"ok", "denied", "failed"}
+_WORDS: Final = {(True, True, True), (False, False, True), (True, True, False)}
+"""Which of words, blind and commitment are absent: all, only the commitment, or (once redacted) all but that."""
+
+
+def is_whole(record: Record) -> bool:
+    """Whether every column holds what it may; a database gives back whatever somebody put there."""
+    return (
+        all(type(cell) in allowed for cell, allowed in zip(cells(record), _TYPES, strict=True))
+        and record.audit in _AUDITS
+        and record.outcome in _OUTCOMES
+        and (record.words is None, record.words_blind is None, record.words_commit is None) in _WORDS
+    )
+
+
+class _Leaf(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """The members of a leaf, sorted as RFC 8785 wants them; ``None`` is left out."""
+
+    actor: str
+    causation: str | None = None
+    class_: str = msgspec.field(name="class")
+    command: str
+    correlation: str | None = None
+    event_id: str
+    facts_commit: str
+    on_behalf_of: str | None = None
+    org: str
+    outcome: str
+    position: int
+    recorded_at: int
+    request: str | None = None
+    run: str | None = None
+    seq: int
+    source: str
+    stream: str
+    type: str
+    v: int
+    words_commit: str | None = None
+
+
+_encode = msgspec.json.Encoder().encode
 
 
 def leaf_text(record: Record) -> bytes:
-    """Return the JSON text (RFC 8785) whose RFC 6962 leaf hash stands for the event.
-
-    All values are integers and ASCII strings without control characters, for which sorted keys and no spaces are
-    the canonical form.
-    """
-    leaf: dict[str, Any] = {
-        key: value for name, key in _IN_LEAF.items() if (value := getattr(record, name)) is not None
-    }
-    leaf["v"] = LEAF_VERSION
-    leaf["facts_commit"] = commit(record.facts_blind, record.facts).hex()
+    """Return the JSON text (RFC 8785) whose RFC 6962 leaf hash stands for the event."""
     words_commit = _words_commit(record)
-    if words_commit is not None:
-        leaf["words_commit"] = words_commit.hex()
-    return msgspec.json.encode(leaf, order="sorted")
+    leaf = _Leaf(
+        actor=record.actor,
+        causation=record.causation,
+        class_=record.audit,
+        command=record.command,
+        correlation=record.correlation,
+        event_id=record.event_id,
+        facts_commit=commit(record.facts_blind, record.facts).hex(),
+        on_behalf_of=record.on_behalf_of,
+        org=record.org,
+        outcome=record.outcome,
+        position=record.position,
+        recorded_at=record.recorded_at,
+        request=record.request,
+        run=record.run,
+        seq=record.seq,
+        source=record.source,
+        stream=record.stream,
+        type=record.type,
+        v=LEAF_VERSION,
+        words_commit=None if words_commit is None else words_commit.hex(),
+    )
+    return _encode(leaf)
 
 
 def leaf_of(record: Record) -> bytes:
@@ -95,8 +155,21 @@ def _words_commit(record: Record) -> bytes | None:
     return record.words_commit
 
 
+def whole(record: Record) -> Record:
+    """Return the record if it is whole; CorruptError names it if it is not."""
+    if not is_whole(record):
+        msg = f"event {record.seq!r} of the ledger is damaged — run `muniment fsck`, then restore the last good copy"
+        raise CorruptError(msg)
+    return record
+
+
 def recorded(record: Record, codec: Codec) -> Recorded:
-    """Return the event as the rest of Muniment sees it."""
+    """Return a stored event as the rest of Muniment sees it."""
+    return enveloped(record, codec.decode(record.type, record.facts, record.words))
+
+
+def enveloped(record: Record, event: object) -> Recorded:
+    """Return an event with the envelope of its record."""
     return Recorded(
         seq=record.seq,
         event_id=record.event_id,
@@ -115,5 +188,5 @@ def recorded(record: Record, codec: Codec) -> Recorded:
         causation=record.causation,
         command=record.command,
         source=record.source,
-        event=codec.decode(record.type, record.facts, record.words),
+        event=event,
     )

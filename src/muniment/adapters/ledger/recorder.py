@@ -3,6 +3,8 @@
 What the library writes and reads through it goes on working; its conformance tests run against it.
 """
 
+# ruff: noqa: S608 - the SQL is made of our own names; every value is a parameter
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -12,7 +14,7 @@ from uuid import UUID
 from eventsourcing.persistence import StoredEvent
 from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteCursor
 
-from muniment.adapters.ledger.record import Record
+from muniment.adapters.ledger.record import Record, cells
 
 TABLE = "events"
 ORDER = (
@@ -51,7 +53,7 @@ class LedgerRecorder(SQLiteApplicationRecorder):
         **_: Any,  # noqa: ANN401 (the library's signature)
     ) -> Sequence[int] | None:
         if records:
-            c.executemany(INSERT, [_values(record) for record in records])
+            c.executemany(INSERT, list(map(cells, records)))
             return [record.seq for record in records]
         ids = []
         for each in stored_events:
@@ -62,30 +64,3 @@ class LedgerRecorder(SQLiteApplicationRecorder):
             )
             ids.append(c.lastrowid)
         return ids
-
-
-def _values(record: Record) -> tuple[Any, ...]:
-    return (
-        record.seq,
-        record.stream,
-        record.position,
-        record.type,
-        record.facts,
-        record.facts_blind,
-        record.words,
-        record.words_blind,
-        record.words_commit,
-        record.event_id,
-        record.recorded_at,
-        record.org,
-        record.audit,
-        record.outcome,
-        record.actor,
-        record.on_behalf_of,
-        record.run,
-        record.request,
-        record.correlation,
-        record.causation,
-        record.command,
-        record.source,
-    )

@@ -1,13 +1,19 @@
-"""Checks a ledger against itself: every event against its leaf, the leaves against the head."""
+"""Checks a ledger against itself: events against leaves, leaves against the head, rows against a fresh fold."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
+from itertools import zip_longest
+from typing import Final
 
 from muniment.adapters.ledger.core import Tip
-from muniment.adapters.ledger.record import Record, leaf_of
-from muniment.domain.errors import NotFoundError
-from muniment.domain.merkle import Frontier
+from muniment.adapters.ledger.record import Record, is_whole, leaf_of
+from muniment.domain.errors import CorruptError, NotFoundError
+from muniment.domain.merkle import HASH_BYTES, Frontier
+
+END: Final = 2**63
+"""Beyond every ``seq``."""
 
 
 def check_events(records: Iterable[Record], leaves: Iterable[tuple[int, bytes]], tip: Tip) -> Iterator[str]:
@@ -16,50 +22,82 @@ def check_events(records: Iterable[Record], leaves: Iterable[tuple[int, bytes]],
     Walks events and leaves side by side. A gap is named by the first ``seq`` that is missing; a changed event, one
     that has no leaf and a leaf that has no event by their own.
     """
-    frontier, latest = Frontier(), 0
-    stored = iter(leaves)
-    leaf = next(stored, None)
-    expected = 1
-    for record in records:
-        while leaf is not None and leaf[0] < record.seq:
-            yield f"event {leaf[0]} is missing: its leaf is there"
-            frontier.append(leaf[1])
-            expected = leaf[0] + 1
-            leaf = next(stored, None)
-        if record.seq != expected:
-            yield f"event {expected} is missing"
-        expected = record.seq + 1
-        if leaf is None or leaf[0] != record.seq:
-            yield f"event {record.seq} has no leaf: it was not written by Muniment"
-            continue
-        try:
-            intact = leaf_of(record) == leaf[1]
-        except (TypeError, ValueError):
-            intact = False
-        if not intact:
-            yield f"event {record.seq} was changed: it does not match its leaf"
-        if record.recorded_at is not None and record.recorded_at <= latest:
-            yield f"event {record.seq} is not later than the one before it"
-        latest = record.recorded_at or latest
-        frontier.append(leaf[1])
-        leaf = next(stored, None)
-    while leaf is not None:
-        yield f"event {leaf[0]} is missing: its leaf is there"
-        frontier.append(leaf[1])
-        leaf = next(stored, None)
+    frontier, latest, expected = Frontier(), 0, 1
+    for seq, record, leaf in _side_by_side(records, leaves):
+        if seq != expected:
+            yield f"event {expected} is missing, and its leaf too"
+        expected = seq + 1
+        if record is None:
+            yield f"event {seq} is missing: its leaf is there"
+        elif leaf is None:
+            yield f"event {seq} has no leaf: it was not written by Muniment"
+        else:
+            yield from _faults(record, leaf, latest)
+            latest = record.recorded_at if isinstance(record.recorded_at, int) else latest
+        if leaf is not None:
+            frontier.append(leaf)
     if (frontier.size, frontier.roots()) != (tip.frontier.size, tip.frontier.roots()):
         yield (
             f"the ledger's head says {tip.frontier.size} events with root {tip.frontier.root().hex()}, "
             f"its leaves make {frontier.size} with root {frontier.root().hex()}"
         )
+    elif tip.recorded_at != latest:
+        yield f"the ledger's head was changed: it does not say when event {frontier.size} was recorded"
+
+
+def _side_by_side(
+    records: Iterable[Record], leaves: Iterable[tuple[int, bytes]]
+) -> Iterator[tuple[int, Record | None, bytes | None]]:
+    """Yield every ``seq`` that has an event or a leaf, with both."""
+    events, hashes = iter(records), iter(leaves)
+    record, leaf = next(events, None), next(hashes, None)
+    while record is not None or leaf is not None:
+        seq = min(leaf[0] if leaf else END, record.seq if record is not None else END)
+        event = record if record is not None and record.seq == seq else None
+        hash_ = _bytes(leaf[1]) if leaf is not None and leaf[0] == seq else None
+        yield seq, event, hash_
+        record = record if event is None else next(events, None)
+        leaf = leaf if hash_ is None else next(hashes, None)
+
+
+def _faults(record: Record, leaf: bytes, latest: int) -> Iterator[str]:
+    if not is_whole(record) or leaf_of(record) != leaf:
+        yield f"event {record.seq} was changed: it does not match its leaf"
+    elif record.recorded_at <= latest:
+        yield f"event {record.seq} is not later than the one before it"
+    elif record.words_commit is not None:
+        yield f"event {record.seq} lost its words, and no event says that they were redacted"
+
+
+def check_rows(live: Iterable[bytes], folded: Iterable[bytes]) -> Iterator[str]:
+    """Compare two dumps; yield a line for the first row in which they differ."""
+    table = ""
+    for there, wanted in zip_longest(live, folded):
+        if there != wanted:
+            row = json.loads(there or wanted or b"null")
+            where = f"since event {row[-2]}" if isinstance(row, list) else "at its end"
+            yield (
+                f"table {table}, the row {where}: it is not what the events say — run `muniment rebuild` "
+                f"to make the rows again"
+            )
+            return
+        table = table if there[:1] == b"[" else json.loads(there)
 
 
 def root_of(leaves: Iterable[bytes], size: int) -> bytes:
     """Return the root over *size* leaves; NotFoundError if there are fewer."""
     frontier = Frontier()
     for leaf in leaves:
+        if len(_bytes(leaf)) != HASH_BYTES:
+            msg = f"leaf {frontier.size + 1} of the ledger is damaged — run `muniment fsck`"
+            raise CorruptError(msg)
         frontier.append(leaf)
     if frontier.size != size:
         msg = f"the ledger holds {frontier.size} events, not {size}"
         raise NotFoundError(msg)
     return frontier.root()
+
+
+def _bytes(leaf: object) -> bytes:
+    """Return what a column for bytes holds; anything else matches nothing."""
+    return leaf if isinstance(leaf, bytes) else b""
