@@ -1,0 +1,206 @@
+"""The bytes of every event, pinned: what was written once is read for ever, and another form needs another name."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import pytest
+
+from muniment.adapters.ledger.codec import WIRE_NAMES, Codec, Written
+from muniment.domain import alias, artifact, collection, organisation, principal, project, registry, run, team, version
+from muniment.domain.values import NEVER, Personal, Role, SlotId, Ttl
+
+ID: Final = {letter: letter * 32 for letter in "abcdef0123456789"}
+A: Any = ID["a"]
+B: Any = ID["b"]
+C: Any = ID["c"]
+S: Final[Personal[Any]] = Personal(SlotId(ID["5"]), "c" * 64)
+SLOT: Final = '{"commit":"' + "c" * 64 + '","slot":"' + "5" * 32 + '"}'
+D1: Any = "1" * 64
+D2: Any = "2" * 64
+ADMIN: Final = Role.ADMIN
+
+GOLDEN: Final[dict[str, tuple[Any, str, str | None]]] = {
+    "alias.latest-moved.1": (alias.LatestMoved(A), '{"to":"' + A + '"}', None),
+    "alias.latest-removed.1": (alias.LatestRemoved(A), '{"before":"' + A + '"}', None),
+    "alias.moved.1": (alias.AliasMoved(A, None, "production"), '{"to":"' + A + '"}', '{"alias":"production"}'),
+    "alias.removed.1": (alias.AliasRemoved(A), '{"before":"' + A + '"}', None),
+    "artifact.created.1": (
+        artifact.ArtifactCreated(A, "net", "model", S),
+        '{"description":' + SLOT + ',"project_id":"' + A + '"}',
+        '{"name":"net","type":"model"}',
+    ),
+    "artifact.deleted.1": (artifact.ArtifactDeleted(S), '{"reason":' + SLOT + "}", None),
+    "artifact.described.1": (artifact.ArtifactDescribed(S), '{"description":' + SLOT + "}", None),
+    "artifact.renamed.1": (artifact.ArtifactRenamed("net-2"), "{}", '{"name":"net-2"}'),
+    "artifact.tagged.1": (artifact.ArtifactTagged(A, "gold"), '{"tag_id":"' + A + '"}', '{"tag":"gold"}'),
+    "artifact.ttl-set.1": (
+        artifact.ArtifactTtlSet(Ttl.after(500_000)),
+        '{"ttl":{"micros":500000,"rule":"after"}}',
+        None,
+    ),
+    "artifact.type-changed.1": (artifact.TypeChanged("dataset"), "{}", '{"type":"dataset"}'),
+    "artifact.untagged.1": (artifact.ArtifactUntagged(A), '{"tag_id":"' + A + '"}', None),
+    "collection.created.1": (
+        collection.CollectionCreated(A, "nets", "model", S),
+        '{"description":' + SLOT + ',"registry_id":"' + A + '"}',
+        '{"name":"nets","type":"model"}',
+    ),
+    "collection.deleted.1": (collection.CollectionDeleted(), "{}", None),
+    "collection.described.1": (collection.CollectionDescribed(None), "{}", None),
+    "collection.linked.1": (
+        collection.Linked(A, B, C),
+        '{"artifact_id":"' + C + '","link_id":"' + A + '","version_id":"' + B + '"}',
+        None,
+    ),
+    "collection.renamed.1": (collection.CollectionRenamed("grids \u2603"), "{}", '{"name":"grids \u2603"}'),
+    "collection.tagged.1": (collection.CollectionTagged(A, "gold"), '{"tag_id":"' + A + '"}', '{"tag":"gold"}'),
+    "collection.unlinked.1": (
+        collection.Unlinked(A, B),
+        '{"collection_id":"' + A + '","version_id":"' + B + '"}',
+        None,
+    ),
+    "collection.untagged.1": (collection.CollectionUntagged(A), '{"tag_id":"' + A + '"}', None),
+    "organisation.created.1": (organisation.OrganisationCreated("acme"), "{}", '{"name":"acme"}'),
+    "organisation.renamed.1": (organisation.OrganisationRenamed('a"c\\me\n'), "{}", '{"name":"a\\"c\\\\me\\n"}'),
+    "organisation.role-set.1": (
+        organisation.OrganisationRoleSet(A, ADMIN),
+        '{"principal_id":"' + A + '","role":"admin"}',
+        None,
+    ),
+    "principal.created.1": (
+        principal.PrincipalCreated(principal.PrincipalKind.HUMAN, S),
+        '{"kind":"human","login":' + SLOT + "}",
+        None,
+    ),
+    "principal.denied.1": (
+        principal.Denied("PermissionDeniedError", A),
+        '{"rule":"PermissionDeniedError","target":"' + A + '"}',
+        None,
+    ),
+    "principal.version-downloaded.1": (
+        principal.VersionDownloaded(A, 3, 4096),
+        '{"entries":3,"size":4096,"version_id":"' + A + '"}',
+        None,
+    ),
+    "principal.version-used.1": (principal.VersionUsed(A), '{"version_id":"' + A + '"}', None),
+    "project.created.1": (project.ProjectCreated(A, "digits"), '{"team_id":"' + A + '"}', '{"name":"digits"}'),
+    "project.deleted.1": (project.ProjectDeleted(), "{}", None),
+    "project.renamed.1": (project.ProjectRenamed("numbers"), "{}", '{"name":"numbers"}'),
+    "registry.all-types-accepted.1": (registry.AllTypesAccepted(), "{}", None),
+    "registry.created.1": (
+        registry.RegistryCreated(
+            A, "nets", core=False, visibility=registry.Visibility.RESTRICTED, types=("model",), description=S
+        ),
+        '{"all_types":false,"core":false,"description":'
+        + SLOT
+        + ',"organisation_id":"'
+        + A
+        + '","visibility":"restricted"}',
+        '{"name":"nets","types":["model"]}',
+    ),
+    "registry.deleted.1": (registry.RegistryDeleted(), "{}", None),
+    "registry.described.1": (registry.RegistryDescribed(S), '{"description":' + SLOT + "}", None),
+    "registry.protected-aliases-set.1": (
+        registry.ProtectedAliasesSet(("production",), ()),
+        "{}",
+        '{"added":["production"],"removed":[]}',
+    ),
+    "registry.renamed.1": (registry.RegistryRenamed("grids"), "{}", '{"name":"grids"}'),
+    "registry.role-set.1": (
+        registry.MemberRoleSet(A, registry.MemberKind.TEAM, None),
+        '{"kind":"team","member_id":"' + A + '"}',
+        None,
+    ),
+    "registry.types-added.1": (
+        registry.AcceptedTypesAdded(("dataset", "model")),
+        "{}",
+        '{"types":["dataset","model"]}',
+    ),
+    "registry.visibility-changed.1": (
+        registry.VisibilityChanged(registry.Visibility.RESTRICTED),
+        '{"visibility":"restricted"}',
+        None,
+    ),
+    "run.config-changed.1": (run.ConfigChanged(S), '{"config":' + SLOT + "}", None),
+    "run.deleted.1": (run.RunDeleted(), "{}", None),
+    "run.edited.1": (
+        run.RunEdited("fox-1", "train", "sweep", ("a", "b"), S),
+        '{"notes":' + SLOT + "}",
+        '{"group":"sweep","job_type":"train","name":"fox-1","tags":["a","b"]}',
+    ),
+    "run.finished.1": (
+        run.RunFinished(run.RunState.FAILED, -9, 1_500_000, S),
+        '{"exit_code":-9,"state":"failed","summary":' + SLOT + ',"took":1500000}',
+        None,
+    ),
+    "run.input-used.1": (run.InputUsed(A), '{"version_id":"' + A + '"}', None),
+    "run.logged.1": (run.RunLogged(10, 9, S), '{"last_step":9,"rows":10,"values":' + SLOT + "}", None),
+    "run.output-logged.1": (run.OutputLogged(A, created=True), '{"created":true,"version_id":"' + A + '"}', None),
+    "run.resumed.1": (run.RunResumed(), "{}", None),
+    "run.started.1": (
+        run.RunStarted(A, "x7k", "fox-1", None, None, (), None, S),
+        '{"config":' + SLOT + ',"project_id":"' + A + '"}',
+        '{"key":"x7k","name":"fox-1","tags":[]}',
+    ),
+    "team.created.1": (team.TeamCreated(A, "vision"), '{"organisation_id":"' + A + '"}', '{"name":"vision"}'),
+    "team.renamed.1": (team.TeamRenamed("sight"), "{}", '{"name":"sight"}'),
+    "team.role-set.1": (
+        team.TeamRoleSet(A, Role.RESTRICTED_VIEWER),
+        '{"principal_id":"' + A + '","role":"restricted_viewer"}',
+        None,
+    ),
+    "team.storage-set.1": (team.StorageSet("file:///srv/vision"), "{}", '{"store":"file:///srv/vision"}'),
+    "team.ttl-policy-set.1": (
+        team.TtlPolicySet(team.TtlSetters.ADMINS, 86_400_000_000),
+        '{"default":86400000000,"setters":"admins"}',
+        None,
+    ),
+    "version.created.1": (
+        artifact.VersionCreated(A, D1, D2, 4096, 2, B, NEVER, S, S, C, (C,)),
+        '{"base":"'
+        + C
+        + '","description":'
+        + SLOT
+        + ',"entries":2,"metadata":'
+        + SLOT
+        + ',"run_id":"'
+        + B
+        + '","size":4096,"sources":["'
+        + C
+        + '"],"ttl":{"micros":null,"rule":"never"},"version_id":"'
+        + A
+        + '"}',
+        '{"digest":"' + D1 + '","manifest":"' + D2 + '"}',
+    ),
+    "version.deleted.1": (version.MarkedDeleted(version.Cause.EXPIRED, None), '{"cause":"expired"}', None),
+    "version.described.1": (version.VersionDescribed(S), '{"description":' + SLOT + "}", None),
+    "version.entry-erased.1": (
+        version.EntryErased(A, "faces/0001.png", S),
+        '{"entry_id":"' + A + '","reason":' + SLOT + "}",
+        '{"path":"faces/0001.png"}',
+    ),
+    "version.metadata-changed.1": (version.MetadataChanged(S), '{"metadata":' + SLOT + "}", None),
+    "version.purged.1": (version.Purged(7, 8192), '{"blobs":7,"size":8192}', None),
+    "version.restored.1": (version.Restored(), "{}", None),
+    "version.tagged.1": (version.Tagged(A, "gold"), '{"tag_id":"' + A + '"}', '{"tag":"gold"}'),
+    "version.ttl-set.1": (version.TtlSet(NEVER), '{"ttl":{"micros":null,"rule":"never"}}', None),
+    "version.untagged.1": (version.Untagged(A), '{"tag_id":"' + A + '"}', None),
+}
+"""Each wire name with an event, its facts and its words; ``None`` where an event never holds words."""
+
+
+def test_every_wire_name_is_pinned() -> None:
+    assert GOLDEN.keys() == WIRE_NAMES.keys()
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_the_bytes_of_an_event_are_what_they_always_were(name: str) -> None:
+    event, facts, words = GOLDEN[name]
+    assert Codec().encode(event) == Written(name, facts.encode(), None if words is None else words.encode())
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_the_bytes_that_always_were_are_read_as_ever(name: str) -> None:
+    event, facts, words = GOLDEN[name]
+    assert Codec().decode(name, facts.encode(), None if words is None else words.encode()) == event
