@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from itertools import groupby, islice
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, TypeVar
 
 from attrs import frozen
 
@@ -26,6 +26,8 @@ from muniment.domain.errors import InvalidValueError, NotFoundError, VersionDele
 from muniment.domain.manifest import Entry, check_paths
 from muniment.domain.ports import FileDigests, FileStat
 from muniment.domain.values import Digest
+
+T = TypeVar("T")
 
 THREADS: Final = 2
 WAITING: Final = 4
@@ -72,7 +74,7 @@ def download(
     top = os.path.abspath(os.fspath(root))  # noqa: PTH100 (text in, text out)
     with Ground(top) as ground:
         work = _Download(store, ground, Fetcher(store), allow_missing_references, bool(skip_cache))
-        done = list(_spread(work, manifest.entries(path_prefix or "")))
+        done = list(_spread(work.place, manifest.entries(path_prefix or "")))
     return Downloaded(
         os.fspath(root),
         sum(each.entries for each in done),
@@ -98,7 +100,7 @@ def checkout(store: Store, version: Found | Manifest, root: str | os.PathLike[st
     return done
 
 
-def verify(store: Store, version: Found | Manifest, root: str | os.PathLike[str]) -> None:
+def verify_folder(store: Store, version: Found | Manifest, root: str | os.PathLike[str]) -> None:
     """Compare a local folder with a version: InvalidValueError names a file too many or with other content.
 
     A file that is not there is NotFoundError. References whose content only their stores can tell are passed over.
@@ -112,6 +114,23 @@ def verify(store: Store, version: Found | Manifest, root: str | os.PathLike[str]
     waiting = manifest.entries()
     while batch := list(islice(waiting, BATCH_FILES)):
         _compare(os.fspath(root), batch)
+
+
+def verify_stored(store: Store, version: Found | Manifest) -> int:
+    """Read every stored byte of a version; CorruptError names the first file that is not what it was.
+
+    Returns how many files were read; references, whose bytes are elsewhere, are passed over.
+    """
+    manifest = version if isinstance(version, Manifest) else manifest_of(store, version)
+    fetcher = Fetcher(store)
+
+    def check(batch: list[Entry]) -> int:
+        stored = [entry for entry in batch if entry.ref is None]
+        for entry in stored:
+            fetcher.check(entry)
+        return len(stored)
+
+    return sum(_spread(check, manifest.entries()))
 
 
 def open_entry(store: Store, entry: Entry) -> BinaryIO:
@@ -138,13 +157,13 @@ def _stat(local: str) -> os.stat_result:
         raise unreadable(local, error) from error
 
 
-def _spread(work: _Download, entries: Iterable[Entry]) -> Iterator[Downloaded]:
+def _spread(work: Callable[[list[Entry]], T], entries: Iterable[Entry]) -> Iterator[T]:
     """Do it in a few threads, a batch each, with few batches waiting; the first failure is raised."""
     with ThreadPoolExecutor(THREADS) as pool:
-        waiting: deque[Future[Downloaded]] = deque()
+        waiting: deque[Future[T]] = deque()
         try:
             for batch in _batches(entries):
-                waiting.append(pool.submit(work.place, batch))
+                waiting.append(pool.submit(work, batch))
                 if len(waiting) >= WAITING:
                     yield waiting.popleft().result()
             while waiting:

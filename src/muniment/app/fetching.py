@@ -52,6 +52,12 @@ class Fetcher:
         if found != (expected or found) or size != (size if end.size is None else end.size):
             raise _damaged(entry, end)
 
+    def check(self, entry: Entry) -> None:
+        """Read a stored entry to its end; CorruptError if it is not what it should be."""
+        with self.open(entry) as source:
+            while source.read(BUFFER_BYTES):
+                pass
+
     def open(self, entry: Entry) -> BinaryIO:
         """Open what an entry holds for one sequential read, which fails rather than end with wrong bytes."""
         end = self.end(entry)
