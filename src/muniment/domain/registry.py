@@ -68,7 +68,7 @@ class VisibilityChanged(Event):
 
 @frozen
 class AcceptedTypesAdded(Event):
-    """The registry accepts more types than before, or, from all of them, only these from now on."""
+    """The registry accepts more types than before, or, from all of them, these and the saved ones."""
 
     audit: ClassVar[Audit] = Audit.GOVERNANCE
     types: Words[tuple[str, ...]]

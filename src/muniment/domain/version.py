@@ -86,7 +86,7 @@ class EntryErased(Event):
 
 @frozen
 class Purged(Event):
-    """The bytes that only this version held are gone from the listed number of blobs."""
+    """The bytes that only this version held are gone: *blobs* of them, *size* bytes together."""
 
     audit: ClassVar[Audit] = Audit.GOVERNANCE
     blobs: int
