@@ -25,7 +25,7 @@ from muniment.domain.ports import BlobSource, FileDigests
 from muniment.domain.values import Digest
 
 Policy: TypeAlias = Literal["mutable", "immutable"]
-POLICIES: Final = ("mutable", "immutable")
+POLICIES: Final[tuple[Policy, ...]] = ("mutable", "immutable")
 LOCK: Final = "lock"
 CHUNK: Final = 8192
 """How many files are looked at before the first of them is read."""

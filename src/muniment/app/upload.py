@@ -110,7 +110,7 @@ def rescue(store: Store, digests: Collection[Digest], pause: Callable[[float], N
         condemned = store.ledger.work(_Reprieve(condemned))
         gone |= condemned
         if condemned:
-            pause(seconds)
+            time.sleep(seconds)
             seconds = min(2 * seconds, LONGEST_PAUSE)
     return frozenset(gone)
 
