@@ -128,7 +128,7 @@ class Filling(Stateful):
             local = Path(folder, "new")
             text = None if "b" in mode else encoding or "utf-8"
             with local.open(mode, encoding=text) as file:
-                yield cast("IO[Any]", file)
+                yield file
             contents.add_files([(str(local), path)], policy="mutable", overwrite=mode.startswith("w"))
 
     def remove(self, item: str | os.PathLike[str] | ArtifactManifestEntry) -> None:

@@ -10,10 +10,14 @@ from attrs import evolve, frozen
 
 from muniment.app.config import SETTINGS, Config, load
 from muniment.app.names import Address, parse
+from muniment.domain.errors import InvalidNameError
+from muniment.domain.rows import OrganisationRow, TeamRow
+from muniment.domain.values import REGISTRY_PREFIX
 
 if TYPE_CHECKING:
     from muniment.app.store import Store
 
+LEGACY_REGISTRY = "model-registry"
 PLACES = frozenset(
     {
         "home",
@@ -103,11 +107,43 @@ def close() -> None:
 
 
 def address(text: str, *, entity: str | None = None, project: str | None = None) -> Address:
-    """Read a name; what it leaves out is *entity* and *project*, or what the settings say."""
+    """Read a name; what it leaves out is *entity* and *project*, or what the settings say.
+
+    A registry may be named with its organisation, with a team of it, or, if neither is given, as that of the team.
+    """
     settings = config()
-    return parse(
-        text,
-        entity=entity or settings.text("entity"),
-        project=project or settings.text("project"),
-        organisation=settings.text("organisation"),
+    team = entity or settings.text("entity")
+    found = parse(
+        text, entity=team, project=project or settings.text("project"), organisation=_organisation(team, settings)
     )
+    if found.registry is None:
+        return found
+    views = store().views
+    if views.find(OrganisationRow, name=found.owner) is None:
+        return evolve(found, owner=_organisation_of(found.owner) or found.owner)
+    return found
+
+
+def target(text: str, *, entity: str | None = None, project: str | None = None) -> Address:
+    """Read where to link to: a collection without an alias, W&B's older ``model-registry`` included."""
+    if not isinstance(text, str) or ":" in text:
+        msg = f"Invalid target path: {text!r} — write [organization/]wandb-registry-<registry>/<collection>"
+        raise InvalidNameError(msg)
+    parts = text.split("/")
+    if parts[:-1] and parts[-2] == LEGACY_REGISTRY:
+        text = "/".join([*parts[:-2], f"{REGISTRY_PREFIX}model", parts[-1]])
+    return address(text, entity=entity, project=project)
+
+
+def _organisation(team: str, settings: Config) -> str:
+    """Return the organisation that is meant where none is named."""
+    if settings.sources["organisation"] != "default":
+        return settings.text("organisation")
+    return _organisation_of(team) or settings.text("organisation")
+
+
+def _organisation_of(team: str) -> str | None:
+    views = store().views
+    row = views.find(TeamRow, name=team)
+    owner = views.find(OrganisationRow, organisation_id=row.organisation_id) if row else None
+    return owner.name if owner else None
