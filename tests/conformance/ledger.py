@@ -1,0 +1,230 @@
+"""What every ledger must do, in sentences. The rules come from elsewhere: here a decision is whatever a test says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from muniment.domain import alias, artifact, principal, project
+from muniment.domain.errors import (
+    NotFoundError,
+)
+from muniment.domain.merkle import EMPTY_ROOT, tree_root
+from muniment.domain.ports import (
+    Append,
+    Ledger,
+    Outcome,
+    Transaction,
+)
+from muniment.domain.principal import access_stream
+from muniment.domain.project import ProjectRenamed
+from muniment.domain.rows import ArtifactRow, ProjectRow
+from muniment.domain.values import (
+    ProjectId,
+    StreamId,
+    VersionId,
+    alias_stream,
+    numbering_stream,
+)
+from tests.conformance.ledger_acts import (
+    ACTOR,
+    START,
+    Dial,
+    P,
+    Q,
+    append,
+    command,
+    created,
+    events,
+    version,
+)
+from tests.conformance.ledger_commands import LedgerWriting
+
+
+class LedgerConformance(LedgerWriting):
+    """Subclasses have a fixture ``ledger`` on the folds of the application, whose time is the fixture ``dial``."""
+
+    @pytest.fixture
+    def dial(self) -> Dial:
+        return Dial()
+
+    # --- time ------------------------------------------------------------------------------------------------------
+
+    def test_recorded_at_rises_even_when_the_clock_stands_still_or_goes_back(self, ledger: Ledger, dial: Dial) -> None:
+        append(ledger, P, created("p"), ProjectRenamed("q"))
+        append(ledger, P, ProjectRenamed("r"), expected=2)
+        dial.now -= 5_000_000
+        append(ledger, P, ProjectRenamed("s"), expected=3)
+        dial.now += 60_000_000
+        append(ledger, P, ProjectRenamed("t"), expected=4)
+        assert [each.recorded_at - START for each in events(ledger)] == [0, 1, 2, 3, 55_000_000]
+        assert ledger.head().recorded_at == START + 55_000_000
+
+    def test_the_time_that_a_decision_sees_is_that_of_its_first_event(self, ledger: Ledger, dial: Dial) -> None:
+        append(ledger, P, created("p"))
+        dial.now -= 1000
+        seen = []
+
+        def decide(transaction: Transaction) -> Outcome:
+            seen.append(transaction.now)
+            return Outcome((Append(P, 1, (ProjectRenamed("q"),)),))
+
+        ledger.transact(command(), decide)
+        assert seen == [events(ledger)[-1].recorded_at]
+
+    def test_at_gives_the_last_event_of_any_moment(self, ledger: Ledger, dial: Dial) -> None:
+        for position in range(5):
+            append(ledger, P, ProjectRenamed(f"p{position}") if position else created("p"), expected=position)
+            dial.now += 10
+        moments = [ledger.at(START + offset) for offset in (-1, 0, 9, 10, 39, 40, 10**9)]
+        assert moments == [0, 1, 1, 2, 4, 5, 5]
+
+    # --- reading ---------------------------------------------------------------------------------------------------
+
+    def test_reading_begins_and_ends_where_asked(self, ledger: Ledger) -> None:
+        for position in range(4):
+            append(ledger, P, version(), expected=position)
+            append(ledger, Q, version(), expected=position)
+        seqs = [each.seq for each in events(ledger)]
+        assert seqs == list(range(1, 9))
+        assert [each.seq for each in events(ledger, after=2, until=5)] == [3, 4, 5]
+        assert [each.seq for each in events(ledger, after=2, limit=2)] == [3, 4]
+        assert [each.seq for each in events(ledger, stream=Q)] == [2, 4, 6, 8]
+        assert [each.seq for each in events(ledger, stream=Q, after=2, until=7, limit=5)] == [4, 6]
+        assert [each.seq for each in events(ledger, stream=Q, limit=1)] == [2]
+        assert events(ledger, limit=0) == events(ledger, stream=StreamId("none")) == events(ledger, after=8) == []
+
+    def test_many_events_are_read_page_by_page(self, ledger: Ledger) -> None:
+        append(ledger, Q, *(version() for _ in range(3)))
+        append(ledger, P, *(version() for _ in range(2500)))
+        assert [each.seq for each in ledger.read()] == list(range(1, 2504))
+        assert [each.position for each in ledger.read(stream=P)] == list(range(1, 2501))
+        assert [each.position for each in ledger.read(stream=P, after=1005, limit=1100)] == list(range(1003, 2103))
+
+    def test_whoever_reads_while_others_write_sees_a_beginning_of_the_ledger(self, ledger: Ledger) -> None:
+        append(ledger, P, *(version() for _ in range(1200)))
+        reading = ledger.read()
+        first = next(reading).seq
+        append(ledger, P, version(), expected=1200)
+        assert [first, *(each.seq for each in reading)] in ([*range(1, 1201)], [*range(1, 1202)])
+
+    # --- the tree --------------------------------------------------------------------------------------------------
+
+    def test_every_earlier_head_is_the_root_of_that_many_leaves(self, ledger: Ledger) -> None:
+        heads = [ledger.head()]
+        for position in range(9):
+            append(ledger, P, version(), expected=position)
+            heads.append(ledger.head())
+        assert [head.size for head in heads] == list(range(10))
+        assert [ledger.root(head.size) for head in heads] == [head.root for head in heads]
+        assert len({head.root for head in heads}) == 10
+        with pytest.raises(NotFoundError, match="9 events, not 10"):
+            ledger.root(10)
+
+    def test_equal_events_have_leaves_of_their_own(self, ledger: Ledger) -> None:
+        append(ledger, P, created("p"), ProjectRenamed("p"), ProjectRenamed("p"))
+        append(ledger, Q, created("q"), ProjectRenamed("q"))
+        roots = [ledger.root(size) for size in range(6)]
+        assert roots[1] != roots[0] == EMPTY_ROOT
+        assert roots[2] != tree_root([roots[1], roots[1]])
+        assert len(set(roots)) == 6
+
+    # --- projections -----------------------------------------------------------------------------------------------
+
+    def test_access_events_change_no_rows(self, ledger: Ledger) -> None:
+        rows = list(ledger.dump())
+        append(ledger, access_stream(ACTOR), principal.VersionUsed(VersionId("ee" * 16)))
+        assert list(ledger.dump()) == rows
+        assert ledger.head().size == 1
+        assert list(ledger.verify()) == []
+
+    def test_rebuilding_makes_the_same_rows_byte_for_byte(self, ledger: Ledger) -> None:
+        self.story(ledger)
+        rows = list(ledger.dump())
+        assert ledger.rebuild() == ledger.head().size
+        assert list(ledger.dump()) == rows
+        assert len(rows) > 30
+        assert list(ledger.verify()) == []
+
+    def test_rows_can_be_seen_as_of_any_event(self, ledger: Ledger) -> None:
+        append(ledger, P, created("first"))
+        append(ledger, P, ProjectRenamed("second"), expected=1)
+        append(ledger, P, project.ProjectDeleted(), expected=2)
+        rows = [ledger.views.find(ProjectRow, at=at, project_id=P) for at in range(5)]
+        assert [row and row.name for row in rows] == [None, "first", "second", None, None]
+        assert ledger.views.find(ProjectRow, project_id=P) is None
+
+    def story(self, ledger: Ledger) -> None:
+        """Let a few things happen, some of which undo others."""
+        append(ledger, P, created("p"))
+        append(ledger, Q, artifact.ArtifactCreated(ProjectId(P), "model", "model"))
+        slot = alias_stream(Q, "1" * 32)
+        for position in range(3):
+            made = version(f"{position}{position}")
+            append(ledger, numbering_stream(Q), made, expected=position)
+            append(
+                ledger, slot, alias.AliasMoved(made.version_id, alias=None if position else "best"), expected=position
+            )
+        append(ledger, slot, alias.AliasRemoved(made.version_id), expected=3)
+        append(ledger, Q, artifact.ArtifactRenamed("renamed"), expected=1)
+        assert ledger.views.find(ArtifactRow, project_id=P, name="renamed") is not None
+
+    # --- scratch ---------------------------------------------------------------------------------------------------
+
+    def test_scratch_rows_are_put_got_listed_and_deleted(self, ledger: Ledger) -> None:
+        def act(transaction: Transaction) -> str:
+            for key in ("b/2", "a/1", "b/1", "c"):
+                transaction.scratch.put("note", key, {"k": key})
+            transaction.scratch.put("other", "b/3", None)
+            transaction.scratch.put("note", "c", [1, 2])
+            transaction.scratch.delete("note", "a/1")
+            transaction.scratch.delete("note", "absent")
+            return "done"
+
+        assert ledger.work(act) == "done"
+        scratch = ledger.scratch
+        assert scratch.items("note") == [("b/1", {"k": "b/1"}), ("b/2", {"k": "b/2"}), ("c", [1, 2])]
+        assert scratch.items("note", "b/") == [("b/1", {"k": "b/1"}), ("b/2", {"k": "b/2"})]
+        assert (scratch.get("note", "c"), scratch.get("note", "a/1"), scratch.get("nothing", "c")) == (
+            [1, 2],
+            None,
+            None,
+        )
+        assert ledger.head().size == 0
+
+    def test_expired_scratch_rows_read_as_absent(self, ledger: Ledger, dial: Dial) -> None:
+        ledger.work(lambda transaction: transaction.scratch.put("lease", "l", 1, expires_at=START + 10))
+        dial.now = START + 9
+        assert (ledger.scratch.get("lease", "l"), ledger.scratch.items("lease")) == (1, [("l", 1)])
+        dial.now = START + 10
+        assert (ledger.scratch.get("lease", "l"), ledger.scratch.items("lease")) == (None, [])
+        ledger.work(lambda transaction: transaction.scratch.put("lease", "l", 2))
+        assert ledger.scratch.get("lease", "l") == 2
+
+    def test_work_that_fails_leaves_no_scratch_rows(self, ledger: Ledger) -> None:
+        ledger.work(lambda transaction: transaction.scratch.put("note", "kept", 1))
+
+        def act(transaction: Transaction) -> None:
+            transaction.scratch.put("note", "left", 1)
+            transaction.scratch.delete("note", "kept")
+            raise KeyError
+
+        with pytest.raises(KeyError):
+            ledger.work(act)
+        assert ledger.scratch.items("note") == [("kept", 1)]
+
+    def test_scratch_values_are_copies(self, ledger: Ledger) -> None:
+        value = {"list": [1]}
+        ledger.work(lambda transaction: transaction.scratch.put("note", "k", value))
+        value["list"].append(2)
+        found: Any = ledger.scratch.get("note", "k")
+        found["list"].append(3)
+        assert ledger.scratch.get("note", "k") == {"list": [1]}
+
+    def test_after_closing_nothing_is_lost_that_a_ledger_keeps(self, ledger: Ledger) -> None:
+        append(ledger, P, created("p"))
+        ledger.close()
+        assert ledger.head().size == 1
+        append(ledger, P, ProjectRenamed("q"), expected=1)
+        assert list(ledger.verify()) == []
