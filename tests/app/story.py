@@ -6,7 +6,7 @@ import hashlib
 
 from attrs import define
 
-from muniment.app import catalog, directory, link_artifact, lifecycle, names, runs
+from muniment.app import catalog, directory, lifecycle, link_artifact, names, runs
 from muniment.app.catalog import Found
 from muniment.app.log_artifact import Draft, Logged, log
 from muniment.app.sdk import session
@@ -38,7 +38,7 @@ class Story:
     def project(self) -> ProjectRow:
         return directory.create_project(self.store, "local", self.project_name)
 
-    def log(  # noqa: PLR0913
+    def log(
         self,
         name: str,
         content: str,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 from attrs import define, field, frozen
 
 from muniment.app import catalog
-from muniment.app.labels import ERASED_TEXT, Label, Labels
+from muniment.app.labels import Labels
 from muniment.domain.errors import NotFoundError
 from muniment.domain.ports import Views
 from muniment.domain.rows import AliasRow, EdgeRow, LinkRow, RunRow, SourceRow, VersionRow
@@ -17,6 +18,8 @@ LIMIT = 5000
 
 VERSION, RUN, LINK = "version", "run", "link"
 USED, LOGGED, REFERS, LINKED = "used", "logged", "refers to", "linked as"
+ENDS: Final = {USED: (VERSION, RUN), LOGGED: (RUN, VERSION), REFERS: (VERSION, VERSION), LINKED: (VERSION, LINK)}
+"""What an edge of each kind leads from and to."""
 
 
 @frozen
@@ -67,7 +70,7 @@ def graph(
 ) -> Graph:
     """Return what a version or run (by its id) was made from, *up* steps back, and what it led to, *down* steps on."""
     labels = Labels(views, at)
-    start = _node(labels, root)
+    start = _version(labels, root) or _run(labels, root)
     if start is None:
         msg = f"there is no version or run {root}"
         raise NotFoundError(msg)
@@ -106,7 +109,8 @@ class _Walk:
         for edge in reached:
             other = edge.source if upstream else edge.target
             if other not in self.nodes:
-                node = _node(self.labels, other) if len(self.nodes) < self.limit else None
+                kind = ENDS[edge.kind][0 if upstream else 1]
+                node = NODES[kind](self.labels, other) if len(self.nodes) < self.limit else None
                 if node is None:
                     self.cut = True
                     continue
@@ -137,29 +141,36 @@ class _Walk:
                 yield Edge(id_, link.link_id, LINKED)
 
 
-def _node(labels: Labels, id_: str) -> Node | None:
-    version, _ = labels.row(VersionRow, version_id=id_)
-    if version is not None:
-        return _version(labels, version)
-    run, gone = labels.row(RunRow, run_id=id_)
-    if run is not None:
-        label = labels.run(id_) or Label(RUN, ERASED_TEXT, ERASED_TEXT)
-        return Node(id_, RUN, label.name, label.path, run.job_type, run.state, gone=gone or label.gone)
-    link, gone = labels.row(LinkRow, link_id=id_)
-    return None if link is None else _link(labels, link, gone=gone)
-
-
-def _version(labels: Labels, row: VersionRow) -> Node:
+def _version(labels: Labels, id_: str) -> Node | None:
+    row, _ = labels.row(VersionRow, version_id=id_)
+    if row is None:
+        return None
     label = labels.of_version(row)
     artifact = labels.artifact_row(row.artifact_id)
-    rows = labels.views.select(AliasRow, at=labels.at, version_id=row.version_id, order="alias")
+    rows = labels.views.select(AliasRow, at=labels.at, version_id=id_, order="alias")
     aliases = tuple(each.alias for each in rows if each.alias is not None and each.owner_id == row.artifact_id)
-    type_ = artifact.type if artifact else None
-    return Node(row.version_id, VERSION, label.name, label.path, type_, row.state, aliases, label.gone)
+    return Node(
+        id_, VERSION, label.name, label.path, artifact.type if artifact else None, row.state, aliases, label.gone
+    )
 
 
-def _link(labels: Labels, row: LinkRow, *, gone: bool) -> Node:
-    label = labels.link(row.link_id) or Label(LINK, ERASED_TEXT, ERASED_TEXT)
+def _run(labels: Labels, id_: str) -> Node | None:
+    row, _ = labels.row(RunRow, run_id=id_)
+    label = labels.run(id_)
+    if row is None or label is None:
+        return None
+    return Node(id_, RUN, label.name, label.path, row.job_type, row.state, gone=label.gone)
+
+
+def _link(labels: Labels, id_: str) -> Node | None:
+    row, _ = labels.row(LinkRow, link_id=id_)
+    label = labels.link(id_)
+    if row is None or label is None:
+        return None
     aliases = catalog.aliases_of(labels.views, row.collection_id, row.version_id, labels.at)
     short = "/".join(label.path.split("/")[-2:])
-    return Node(row.link_id, LINK, short, label.path, aliases=tuple(aliases), gone=gone or label.gone)
+    return Node(id_, LINK, short, label.path, aliases=tuple(aliases), gone=label.gone)
+
+
+NODES: Final = {VERSION: _version, RUN: _run, LINK: _link}
+"""How a node of each kind is found."""

@@ -69,8 +69,14 @@ def _indexes(kind: type[Row]) -> Iterator[str]:
     for lookup in kind.table.lookups:
         wanted = (*lookup.equal, lookup.order)
         if wanted != kind.table.key and wanted not in kind.table.unique:
-            yield _index(kind, _live_index(kind, wanted), wanted, LIVE)
+            yield _index(kind, _live_index(kind, wanted), (*wanted, *_tie_columns(kind, lookup)), LIVE)
         yield _index(kind, _past_index(kind, lookup.equal), (*lookup.equal, "to_seq"), PAST)
+
+
+def _tie_columns(kind: type[Row], lookup: Lookup) -> Iterator[str]:
+    """Yield what an index needs besides: text may tie in masses, as types do, and sorting would read them all."""
+    if lookup.order not in shape.integers(kind):
+        yield from _ties(kind, {*lookup.equal, lookup.order})
 
 
 def _index(kind: type[Row], name: str | None, names: tuple[str, ...], which: str, unique: str = "") -> str:
@@ -134,7 +140,8 @@ class Plan:
         if wanted not in self.selects:
             arms = list(_arms(self.kind, names, order, past=past, after=after, descending=descending))
             cells = listed(shape.columns(self.kind))
-            sort = ", ".join([quoted(order) + (" DESC" if descending else ""), *_ties(self.kind, {*names, order})])
+            ties = map(quoted, _ties(self.kind, {*names, order}))
+            sort = ", ".join([quoted(order) + (" DESC" if descending else ""), *ties])
             sql = " UNION ALL ".join(f"SELECT {cells} {arm.sql}" for arm in arms)
             self.selects[wanted] = Select(f"{sql} ORDER BY {sort} LIMIT ?", "".join(arm.pattern for arm in arms))
         return self.selects[wanted]
@@ -228,7 +235,7 @@ def _ties(kind: type[Row], known: set[str]) -> Iterator[str]:
     for names in (kind.table.key, *kind.table.unique):
         if known.issuperset(names) and not shape.nullable(kind).intersection(names):
             return
-    yield from (quoted(name) for name in kind.table.key if name not in known)
+    yield from (name for name in kind.table.key if name not in known)
 
 
 def _source(kind: type[Row], found: Lookup) -> str:
