@@ -1,0 +1,121 @@
+"""Our recorders keep the promises of the library's: its own conformance tests run against them.
+
+Its tests of speed only print figures; they run as they are. Nothing is skipped. The module they are in imports a
+cipher that only its other tests use: the library has the same one on ``cryptography``, which we have anyway.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import eventsourcing.cryptography
+import pytest
+from eventsourcing.persistence import AggregateRecorder, IntegrityError, StoredEvent
+from eventsourcing.sqlite import SQLiteDatastore
+
+sys.modules.setdefault("eventsourcing.cipher", eventsourcing.cryptography)
+
+from eventsourcing.tests.persistence import (  # noqa: E402 (see above)
+    AggregateRecorderTestCase,
+    ApplicationRecorderTestCase,
+    NonInterleavingNotificationIDsBaseCase,
+)
+
+from muniment.adapters.ledger.memory import MemoryRecorder  # noqa: E402
+from muniment.adapters.ledger.recorder import TABLE, LedgerRecorder  # noqa: E402
+
+
+class InFile:
+    """Makes recorders in files, which go when the test is over."""
+
+    def setUp(self) -> None:
+        self.folder = tempfile.TemporaryDirectory()
+        self.stores: list[SQLiteDatastore] = []
+
+    def tearDown(self) -> None:
+        for store in self.stores:
+            store.close()
+        self.folder.cleanup()
+
+    def create_recorder(self) -> LedgerRecorder:
+        path = Path(self.folder.name, "ledger.sqlite3")
+        self.stores.append(SQLiteDatastore(str(path), originator_id_type="text", lock_timeout=60))
+        recorder = LedgerRecorder(self.stores[-1], TABLE)
+        recorder.create_table()
+        return recorder
+
+    def new_originator_id(self) -> str:
+        return uuid4().hex
+
+
+class InMemory:
+    """Makes recorders in memory."""
+
+    def create_recorder(self) -> MemoryRecorder:
+        return MemoryRecorder()
+
+    def new_originator_id(self) -> str:
+        return uuid4().hex
+
+
+class Unnumbered:
+    """Tells no ids of what it wrote: that is all in which the library's recorders of aggregates differ from ours."""
+
+    def __init__(self, recorder: AggregateRecorder) -> None:
+        self.recorder = recorder
+
+    def insert_events(self, stored_events: Sequence[StoredEvent], **_: Any) -> None:
+        self.recorder.insert_events(stored_events)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.recorder, name)
+
+
+class TestAggregatesInFile(InFile, AggregateRecorderTestCase):
+    def create_recorder(self) -> Any:
+        return Unnumbered(super().create_recorder())
+
+
+class TestApplicationInFile(InFile, ApplicationRecorderTestCase[LedgerRecorder]):
+    pass
+
+
+class TestOrderInFile(InFile, NonInterleavingNotificationIDsBaseCase):
+    pass
+
+
+class TestAggregatesInMemory(InMemory, AggregateRecorderTestCase):
+    def create_recorder(self) -> Any:
+        return Unnumbered(super().create_recorder())
+
+
+class TestApplicationInMemory(InMemory, ApplicationRecorderTestCase[MemoryRecorder]):
+    pass
+
+
+class TestOrderInMemory(InMemory, NonInterleavingNotificationIDsBaseCase):
+    pass
+
+
+del AggregateRecorderTestCase, ApplicationRecorderTestCase, NonInterleavingNotificationIDsBaseCase
+
+
+def stored(position: int, stream: str = "s") -> StoredEvent:
+    return StoredEvent(stream, position, "topic", b"%d" % position)
+
+
+def test_what_was_written_last_can_be_taken_back() -> None:
+    recorder = MemoryRecorder()
+    recorder.insert_events([stored(1), stored(2)])
+    recorder.insert_events([stored(3), stored(1, "t")])
+    recorder.truncate(2)
+    assert recorder.select_events("s") == [stored(1), stored(2)]
+    assert recorder.select_events("t") == []
+    recorder.insert_events([stored(3)])
+    with pytest.raises(IntegrityError):
+        recorder.insert_events([stored(3)])
