@@ -96,9 +96,7 @@ def latest_version(views: Views, artifact: ArtifactRow, at: int | None = None) -
     That is the target of the newest of: the last version made, ``latest`` moved or removed by hand; and if that
     version is not live, the highest live one.
     """
-    newest = views.select(
-        VersionRow, at=at, artifact_id=artifact.artifact_id, order="index", descending=True, limit=1
-    )
+    newest = views.select(VersionRow, at=at, artifact_id=artifact.artifact_id, order="index", descending=True, limit=1)
     moved = views.find(LatestRow, at=at, owner_id=artifact.artifact_id)
     if moved is not None and newest and moved.moved_seq > newest[0].created_seq:
         if moved.version_id is None:
@@ -155,6 +153,12 @@ def all_aliases(views: Views, found: Found, at: int | None = None) -> list[str]:
 def links_of(views: Views, version_id: VersionId, at: int | None = None) -> list[Found]:
     """Return every live link of a version, as found through it."""
     rows = views.select(LinkRow, at=at, version_id=version_id, order="link_id")
+    return [found for row in rows if (found := through(views, row, at)) is not None]
+
+
+def links_of_artifact(views: Views, artifact_id: str, at: int | None = None) -> list[Found]:
+    """Return every live link of all versions of an artifact."""
+    rows = views.select(LinkRow, at=at, artifact_id=artifact_id, order="link_id")
     return [found for row in rows if (found := through(views, row, at)) is not None]
 
 

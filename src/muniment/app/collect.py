@@ -13,7 +13,7 @@ from itertools import islice
 
 from attrs import evolve, field, frozen
 
-from muniment.app import catalog, leases, manifests
+from muniment.app import catalog, directory, leases, manifests
 from muniment.app.fsck import personal_slots
 from muniment.app.lifecycle import mark_deleted
 from muniment.app.staging import reclaim
@@ -21,14 +21,16 @@ from muniment.app.store import Store
 from muniment.app.transact import Request, Steps
 from muniment.domain import retention
 from muniment.domain import version as versions
-from muniment.domain.errors import NotFoundError
+from muniment.domain.errors import CorruptError, NotFoundError
 from muniment.domain.ports import Scratch, Transaction, Views
+from muniment.domain.registry import require_role
 from muniment.domain.retention import Action, Decision, Facts
 from muniment.domain.rows import ArtifactRow, ProjectRow, TeamRow, VersionRow
-from muniment.domain.values import Digest, Micros, SlotId, Ttl, TtlRule, VersionId
+from muniment.domain.values import Digest, Micros, Role, SlotId, Ttl, TtlRule, VersionId
 from muniment.domain.version import Cause, State
 
 CONDEMNED = "condemned"
+DELETING = "deleting"
 DRAFT = "draft"
 BATCH = 500
 DELETING_LASTS: Micros = 10 * 60 * 1_000_000
@@ -88,13 +90,22 @@ def plan(store: Store) -> Plan:
 
 
 def act(store: Store, *, wait: float = 0.0) -> Report:
-    """Collect; *wait* is how many seconds to wait for running sessions before leaving their blobs for another time."""
+    """Collect; *wait* is how many seconds to wait for running sessions before leaving their blobs for another time.
+
+    What is purged is gone for good, so only an admin of the organisation may.
+    """
+    store.transact(Request("collect"), lambda steps: _permit(store, steps))
     deleted = [each for each in _due(store) if each.action is Action.DELETE and _delete(store, each)]
     purged = _purge(store, [each for each in _due(store) if each.action is Action.PURGE])
     staging = reclaim(store) + store.blobs.sweep(store.clock() - leases.LASTING)
     report = _delete_dead(store, wait)
     store.vault.sweep(lambda slots: _referenced(store, set(slots)), store.clock() - VAULT_SLOTS_LAST)
     return evolve(report, deleted=len(deleted), purged=purged, staging=staging)
+
+
+def _permit(store: Store, steps: Steps) -> None:
+    role = directory.role_of(steps.views, store.context.organisation, store.context.actor)
+    require_role(role, Role.ADMIN, "collect what expired or was deleted")
 
 
 # --- versions --------------------------------------------------------------------------------------------------------
@@ -153,8 +164,7 @@ def _delete(store: Store, due: Due) -> bool:
         decision = decide(steps.views, version, steps.now, store.config.grace)
         if decision.action is not Action.DELETE:
             return False
-        orphaned = steps.views.find(ArtifactRow, artifact_id=version.artifact_id) is None
-        cause = Cause.PARENT if orphaned else Cause.EXPIRED
+        cause = Cause.EXPIRED if catalog.is_live(steps.views, version) else Cause.PARENT
         mark_deleted(steps, version.version_id, version.artifact_id, True, cause=cause)  # noqa: FBT003
         return True
 
@@ -164,8 +174,9 @@ def _delete(store: Store, due: Due) -> bool:
 def _purge(store: Store, dues: list[Due]) -> int:
     """Let go of versions whose grace period is over; their bytes go afterwards."""
     purged = 0
+    kept = _reachable(store, [due.version_id for due in dues]) if dues else set()
     for due in dues:
-        counted = _own(store, due.version_id)
+        counted = _own(store, due.version_id, kept)
 
         def deciding(steps: Steps, due: Due = due, counted: tuple[int, int] = counted) -> bool:
             version = steps.views.find(VersionRow, version_id=due.version_id)
@@ -182,13 +193,14 @@ def _purge(store: Store, dues: list[Due]) -> int:
     return purged
 
 
-def _own(store: Store, version_id: VersionId) -> tuple[int, int]:
-    """Return how many blobs a version has, and their bytes together."""
+def _own(store: Store, version_id: VersionId, kept: set[Digest]) -> tuple[int, int]:
+    """Return how many blobs of content only this version has, and their bytes together; they are *kept* no longer."""
     version = store.views.find(VersionRow, version_id=version_id)
     if version is None or version.manifest is None:
         return 0, 0
     manifest = manifests.read(store.blobs, store.codec, Digest(version.manifest))
-    sizes = dict(manifest.contents())
+    sizes = {digest: size for digest, size in manifest.contents() if digest not in kept}
+    kept.update(sizes)
     return len(sizes), sum(sizes.values())
 
 
@@ -199,15 +211,20 @@ def _reachable(store: Store, purged: Iterable[VersionId] = ()) -> set[Digest]:
     """Return the digests of all blobs that a version or draft needs, those of *purged* versions left out."""
     without = set(purged)
     reached: set[Digest] = set()
-    roots = [
-        Digest(version.manifest)
+    roots = {
+        Digest(version.manifest): version
         for state in (State.COMMITTED, State.DELETED)
         for version in _in_state(store, state)
         if version.manifest is not None and version.version_id not in without
-    ]
-    roots += [Digest(part["manifest"]) for _, part in store.ledger.scratch.items(DRAFT) if "manifest" in part]
-    for root in dict.fromkeys(roots):
-        reached.update(manifests.read(store.blobs, store.codec, root).blobs(reached))
+    }
+    parts = [Digest(part["manifest"]) for _, part in store.ledger.scratch.items(DRAFT) if "manifest" in part]
+    for root in dict.fromkeys([*roots, *parts]):
+        try:
+            reached.update(manifests.read(store.blobs, store.codec, root).blobs(reached))
+        except (CorruptError, NotFoundError) as error:
+            whose = _name(store, roots[root]) if root in roots else "a part of a version that is being made"
+            msg = f"the manifest of {whose} cannot be read, so no bytes are let go — run `muniment fsck`: {error}"
+            raise CorruptError(msg) from error
     return reached
 
 
@@ -227,7 +244,7 @@ def _delete_dead(store: Store, wait: float) -> Report:
     blobs, size, failed = 0, 0, []
     waiting = iter([digest for digest in dead if digest not in reached])
     while batch := list(islice(waiting, BATCH)):
-        dying = _begin_deleting(store, batch)
+        dying = _begin_deleting(store, batch, epoch)
         gone = []
         for result in store.blobs.delete_many(dying):
             if result.error is None:
@@ -242,13 +259,17 @@ def _delete_dead(store: Store, wait: float) -> Report:
 
 
 def _condemn(store: Store, dead: Iterable[Digest]) -> int:
-    """Raise the epoch and condemn blobs, in one transaction; return the new epoch."""
+    """Raise the epoch and condemn blobs for it, in one transaction; return the new epoch.
+
+    What another collection is deleting at this moment stays its own.
+    """
 
     def acting(transaction: Transaction) -> int:
         epoch = leases.epoch(transaction.scratch) + 1
         transaction.scratch.put(leases.COLLECTION, leases.EPOCH, epoch)
         for digest in dead:
-            transaction.scratch.put(CONDEMNED, digest, {"state": "condemned"})
+            if _state(transaction.scratch, digest) != DELETING:
+                transaction.scratch.put(CONDEMNED, digest, {"state": CONDEMNED, "epoch": epoch})
         return epoch
 
     return store.ledger.work(acting)
@@ -264,13 +285,14 @@ def _sessions_ended(store: Store, epoch: int, wait: float) -> bool:
     return True
 
 
-def _begin_deleting(store: Store, batch: list[Digest]) -> list[Digest]:
-    """Say that blobs are being deleted now; those that a session rescued are left out."""
+def _begin_deleting(store: Store, batch: list[Digest], epoch: int) -> list[Digest]:
+    """Say that blobs are being deleted now; those that a session rescued, or a later collection took, are left out."""
 
     def acting(transaction: Transaction) -> list[Digest]:
-        dying = [digest for digest in batch if _state(transaction.scratch, digest) == "condemned"]
+        ours = {"state": CONDEMNED, "epoch": epoch}
+        dying = [digest for digest in batch if transaction.scratch.get(CONDEMNED, digest) == ours]
         for digest in dying:
-            transaction.scratch.put(CONDEMNED, digest, {"state": "deleting"}, transaction.now + DELETING_LASTS)
+            transaction.scratch.put(CONDEMNED, digest, {"state": DELETING}, transaction.now + DELETING_LASTS)
         return dying
 
     return store.ledger.work(acting)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from attrs import frozen
+
 from muniment.app.store import Store
 from muniment.app.transact import Request, Steps, new_id, transact
 from muniment.domain import organisation as organisations
@@ -28,24 +30,25 @@ LOGIN = "login"
 
 def enter(ledger: Ledger, vault: Vault, login: str, *, organisation: str, team: str, project: str) -> Context:
     """Return who acts where; a new store gets its organisation, team, project and core registries, and its admin."""
-    known = vault.find(LOGIN, login)
     home = ledger.views.find(OrganisationRow, name=organisation) or _first(ledger.views)
-    if known is not None and home is not None and ledger.views.find(PrincipalRow, principal_id=known):
-        return Context(home.organisation_id, PrincipalId(known), "sdk")
-    actor = PrincipalId(known or vault.remember(LOGIN, login, new_id()))
+    if home is None:
+        plain_name(organisation, "Organization name")
+        plain_name(team, "Team name")
+        plain_name(project, "Project name")
+    someone = _someone(ledger.views, vault, login)
+    if someone.created is None and home is not None:
+        return Context(home.organisation_id, someone.id, "sdk")
     org = home.organisation_id if home else OrganisationId(new_id())
-    kept = vault.put_many([SlotDraft(actor, LOGIN, login)])[0]
-    created = principals.PrincipalCreated(principals.PrincipalKind.HUMAN, kept)
 
     def decide(steps: Steps) -> str:
-        steps.step(principals.PRINCIPAL, actor, principals.create_principal, created)
+        someone.make_known(steps)
         found = _first(steps.views)
         if found is None:
-            _found(steps, org, actor, organisation, team, project)
+            _found(steps, org, someone.id, organisation, team, project)
         return found.organisation_id if found else org
 
-    receipt = transact(ledger, Context(org, actor, "sdk"), Request("enter"), decide)
-    return Context(OrganisationId(receipt.answer), actor, "sdk")
+    receipt = transact(ledger, Context(org, someone.id, "sdk"), Request("enter"), decide)
+    return Context(OrganisationId(receipt.answer), someone.id, "sdk")
 
 
 def _first(views: Views) -> OrganisationRow | None:
@@ -64,12 +67,18 @@ def _found(steps: Steps, org: OrganisationId, actor: PrincipalId, organisation: 
 def _organisation(steps: Steps, org: OrganisationId, name: str, admin: PrincipalId) -> None:
     taken = steps.views.find(OrganisationRow, name=name)
     created = steps.step(
-        organisations.ORGANISATION, org, organisations.create_organisation, name, taken.organisation_id if taken else None
+        organisations.ORGANISATION,
+        org,
+        organisations.create_organisation,
+        name,
+        taken.organisation_id if taken else None,
     )
     steps.step(organisations.ORGANISATION, org, organisations.set_organisation_role, admin, Role.ADMIN)
     if created:
         for core, types in registries.CORE.items():
-            event = registries.RegistryCreated(org, core, True, registries.Visibility.ORGANISATION, types)
+            event = registries.RegistryCreated(
+                org, core, core=True, visibility=registries.Visibility.ORGANISATION, types=types
+            )
             steps.step(registries.REGISTRY, new_id(), registries.create_registry, event)
 
 
@@ -123,18 +132,6 @@ def create_project(store: Store, team_name: str, name: str) -> ProjectRow:
     return project(store.views, team_name, name)
 
 
-def delete_project(store: Store, row: ProjectRow, holders: tuple[str, ...] = ()) -> None:
-    """Let a project go with its artifacts and runs."""
-    owner = store.views.find(TeamRow, team_id=row.team_id)
-
-    def decide(steps: Steps) -> None:
-        if owner is not None:
-            require_team_role(steps.views, owner, store.context.actor, Role.ADMIN, "delete a project")
-        steps.step(projects.PROJECT, row.project_id, projects.delete_project, holders)
-
-    store.transact(Request("delete project", None, row.project_id), decide)
-
-
 def rename_team(store: Store, name: str, new: str) -> None:
     """Give a team another free name."""
     plain_name(new, "Team name")
@@ -164,20 +161,33 @@ def set_ttl_policy(store: Store, name: str, setters: teams.TtlSetters, default: 
 
 def principal(store: Store, login: str) -> PrincipalId:
     """Return the id of a login name, made known if it is new."""
+    someone = _someone(store.views, store.vault, login)
+    if someone.created is not None:
+        store.transact(Request("create principal", None, someone.id), someone.make_known)
+    return someone.id
+
+
+@frozen
+class _Someone:
+    """A principal, and how to make it known if it is not yet."""
+
+    id: PrincipalId
+    created: principals.PrincipalCreated | None
+
+    def make_known(self, steps: Steps) -> None:
+        if self.created is not None:
+            steps.step(principals.PRINCIPAL, self.id, principals.create_principal, self.created)
+
+
+def _someone(views: Views, vault: Vault, login: str) -> _Someone:
+    """Return the principal of a login name; a new one is remembered, and known once it was made known."""
     plain_name(login, "Login name")
-    known = store.vault.find(LOGIN, login)
-    if known is not None and store.views.find(PrincipalRow, principal_id=known):
-        return PrincipalId(known)
-    id_ = PrincipalId(known or store.vault.remember(LOGIN, login, new_id()))
-    kept = store.keep(id_, login=login)["login"]
-    assert kept is not None  # noqa: S101 (a login is never None)
-    created = principals.PrincipalCreated(principals.PrincipalKind.HUMAN, kept)
-
-    def decide(steps: Steps) -> None:
-        steps.step(principals.PRINCIPAL, id_, principals.create_principal, created)
-
-    store.transact(Request("create principal", None, id_), decide)
-    return id_
+    known = vault.find(LOGIN, login)
+    if known is not None and views.find(PrincipalRow, principal_id=known):
+        return _Someone(PrincipalId(known), None)
+    id_ = PrincipalId(known or vault.remember(LOGIN, login, new_id()))
+    kept = vault.put_many([SlotDraft(id_, LOGIN, login)])[0]
+    return _Someone(id_, principals.PrincipalCreated(principals.PrincipalKind.HUMAN, kept))
 
 
 def logins(store: Store, ids: set[PrincipalId]) -> dict[PrincipalId, str]:
@@ -189,28 +199,30 @@ def logins(store: Store, ids: set[PrincipalId]) -> dict[PrincipalId, str]:
 
 def set_team_role(store: Store, name: str, login: str, role: Role | None) -> None:
     """Give somebody a role in a team, or take the membership away."""
-    row, member = team(store.views, name), principal(store, login)
+    row, member = team(store.views, name), _someone(store.views, store.vault, login)
 
     def decide(steps: Steps) -> None:
         require_team_role(steps.views, row, store.context.actor, Role.ADMIN, "change who is in the team")
-        steps.step(teams.TEAM, row.team_id, teams.set_team_role, member, role)
+        member.make_known(steps)
+        steps.step(teams.TEAM, row.team_id, teams.set_team_role, member.id, role)
 
-    store.transact(Request("set team role", [member, role and role.value], row.team_id), decide)
+    store.transact(Request("set team role", [member.id, role and role.value], row.team_id), decide)
 
 
 def set_organisation_role(store: Store, name: str, login: str, role: Role | None) -> None:
     """Give somebody a role in an organisation, or take the membership away."""
-    row, member = organisation(store.views, name), principal(store, login)
+    row, member = organisation(store.views, name), _someone(store.views, store.vault, login)
 
     def decide(steps: Steps) -> None:
         _require_organisation_role(
             steps.views, row, store.context.actor, Role.ADMIN, "change who is in the organization"
         )
+        member.make_known(steps)
         steps.step(
-            organisations.ORGANISATION, row.organisation_id, organisations.set_organisation_role, member, role
+            organisations.ORGANISATION, row.organisation_id, organisations.set_organisation_role, member.id, role
         )
 
-    store.transact(Request("set organisation role", [member, role and role.value], row.organisation_id), decide)
+    store.transact(Request("set organisation role", [member.id, role and role.value], row.organisation_id), decide)
 
 
 # --- finding and roles -----------------------------------------------------------------------------------------------
@@ -271,7 +283,10 @@ def team_role(views: Views, row: TeamRow, actor: PrincipalId) -> Role | None:
 
 
 def registry_role(views: Views, row: RegistryRow, actor: PrincipalId) -> Role | None:
-    """Return what somebody is in a registry: the strongest of organisation, teams and the registry itself."""
+    """Return what somebody is in a registry: the strongest of organisation, teams and the registry itself.
+
+    In a registry of the whole organisation the members of its teams are what they are there, but no admins.
+    """
     in_organisation = role_of(views, row.organisation_id, actor)
     if in_organisation is Role.ADMIN:
         return Role.ADMIN
@@ -279,8 +294,11 @@ def registry_role(views: Views, row: RegistryRow, actor: PrincipalId) -> Role | 
     memberships = views.select(MemberRow, order="scope_id", member_id=actor)
     roles += [role_of(views, row.registry_id, membership.scope_id) for membership in memberships]
     if row.visibility == registries.Visibility.ORGANISATION.value:
-        in_some_team = any(views.find(TeamRow, team_id=each.scope_id) for each in memberships)
-        roles.append(in_organisation or (Role.MEMBER if in_some_team else None))
+        roles.append(in_organisation)
+        for each in memberships:
+            there = views.find(TeamRow, team_id=each.scope_id)
+            if there is not None and there.organisation_id == row.organisation_id:
+                roles.append(min(Role(each.role), Role.MEMBER, key=list(Role).index))
     held = [role for role in roles if role is not None]
     return max(held, key=list(Role).index) if held else None
 
@@ -297,9 +315,7 @@ def require_registry_role(views: Views, row: RegistryRow, actor: PrincipalId, ne
     require_role(registry_role(views, row, actor), needed, act)
 
 
-def _require_organisation_role(
-    views: Views, row: OrganisationRow, actor: PrincipalId, needed: Role, act: str
-) -> None:
+def _require_organisation_role(views: Views, row: OrganisationRow, actor: PrincipalId, needed: Role, act: str) -> None:
     role = role_of(views, row.organisation_id, actor)
     if role is None or not role.covers(needed):
         msg = f"only a {needed.value} of organization {row.name} may {act} — ask one of its admins"

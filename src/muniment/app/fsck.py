@@ -13,7 +13,8 @@ from muniment.app import catalog, checkpoints, manifests
 from muniment.app.store import Store
 from muniment.domain.errors import MunimentError, NotFoundError
 from muniment.domain.manifest import Entry
-from muniment.domain.rows import AliasRow, LinkRow, VersionRow
+from muniment.domain.ports import Views
+from muniment.domain.rows import AliasRow, ArtifactRow, CollectionRow, LinkRow, RegistryRow, VersionRow
 from muniment.domain.values import Digest, Personal, SlotId
 from muniment.domain.version import State
 
@@ -52,11 +53,31 @@ def _rows(store: Store) -> Iterator[Fault]:
     views = store.views
     for version in _versions(store):
         for alias in views.select(AliasRow, version_id=version.version_id, order="alias"):
-            if version.state == State.PURGED.value:
-                yield Fault("alias", f"alias {alias.alias} points at version {version.version_id}, which was purged")
+            if wrong := _alias(views, alias, version):
+                yield Fault("alias", f"alias {alias.alias} points at {_name(store, version)}, which {wrong}")
         for link in views.select(LinkRow, version_id=version.version_id, order="link_id"):
-            if version.state != State.COMMITTED.value and catalog.through(views, link):
-                yield Fault("link", f"link {link.link_id} points at version {version.version_id}, which was deleted")
+            collection = _live_collection(views, link.collection_id)
+            if collection is not None and not catalog.is_live(views, version):
+                where = f"collection {collection.name}:v{link.index}"
+                yield Fault("link", f"{where} links to {_name(store, version)}, which was deleted")
+
+
+def _alias(views: Views, alias: AliasRow, version: VersionRow) -> str | None:
+    """Return what is wrong with where an alias points; what belongs to something deleted means nothing any more."""
+    if _live_collection(views, alias.owner_id) is not None:
+        linked = views.find(LinkRow, collection_id=alias.owner_id, version_id=version.version_id)
+        return None if linked else "is not linked there"
+    if views.find(ArtifactRow, artifact_id=alias.owner_id) is None:
+        return None
+    if version.artifact_id != alias.owner_id:
+        return "is a version of another artifact"
+    return None if version.state == State.COMMITTED.value else f"was {version.state}"
+
+
+def _live_collection(views: Views, collection_id: str) -> CollectionRow | None:
+    row = views.find(CollectionRow, collection_id=collection_id)
+    there = row and views.find(RegistryRow, registry_id=row.registry_id)
+    return row if there else None
 
 
 def _vault(store: Store) -> Iterator[Fault]:

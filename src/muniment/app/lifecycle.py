@@ -13,13 +13,13 @@ from muniment.app.store import Store
 from muniment.app.transact import Request, Steps, new_id
 from muniment.domain import alias as aliases
 from muniment.domain import artifact as artifacts
+from muniment.domain import project as projects
 from muniment.domain import version as versions
-from muniment.domain.errors import NotFoundError
+from muniment.domain.errors import InvalidValueError, NotFoundError, TypeRefusedError
 from muniment.domain.rows import (
     AliasRow,
     ArtifactRow,
-    LinkRow,
-    ProtectedAliasRow,
+    ProjectRow,
     TagRow,
     TeamRow,
     VersionRow,
@@ -68,11 +68,19 @@ class Edits:
         return any(shared)
 
     def check(self) -> None:
-        """Refuse names that are not allowed."""
+        """Refuse names that are not allowed, and to add and remove the same."""
         for alias in self.add_aliases:
             alias_name(alias)
         for tag in self.add_tags:
             tag_name(tag)
+        both = {*self.add_aliases} & {*self.remove_aliases} | {*self.add_tags} & {*self.remove_tags}
+        if both:
+            msg = f"{', '.join(sorted(both))}: the same alias or tag cannot be added and removed at once"
+            raise InvalidValueError(msg)
+
+    def expects(self, alias: str) -> VersionId | bool | None:
+        """Return where an added alias must point now."""
+        return (self.expected or {}).get(alias, aliases.ANYWHERE)
 
 
 def edit(store: Store, found: Found, edits: Edits) -> None:
@@ -182,6 +190,7 @@ def set_artifact_ttl(store: Store, artifact: ArtifactRow, team: TeamRow, ttl: Tt
     """Set how long the versions of an artifact live that say nothing themselves."""
 
     def decide(steps: Steps) -> None:
+        _require_artifact(steps, artifact)
         _require_ttl_setter(store, steps, team)
         steps.step(artifacts.ARTIFACT, artifact.artifact_id, artifacts.set_artifact_ttl, ttl)
 
@@ -205,6 +214,7 @@ def edit_artifact(
     kept = store.keep(row.artifact_id, description=description or None)["description"]
 
     def decide(steps: Steps) -> None:
+        _require_artifact(steps, row)
         directory.require_team_role(steps.views, team, store.context.actor, Role.MEMBER, "edit artifacts")
         id_ = row.artifact_id
         if name is not None and name != row.name:
@@ -212,7 +222,10 @@ def edit_artifact(
             taken_id = taken.artifact_id if taken else None
             steps.step(artifacts.ARTIFACT, id_, artifacts.rename_artifact, name, taken_id)
         if type_ is not None:
-            steps.step(artifacts.ARTIFACT, id_, artifacts.change_type, type_name(type_))
+            changed = steps.step(artifacts.ARTIFACT, id_, artifacts.change_type, type_name(type_))
+            if changed and (held := holders(steps, id_)):
+                msg = f"versions of this artifact are linked in {', '.join(held)}, where its type counts — unlink first"
+                raise TypeRefusedError(msg)
         if description is not None:
             steps.step(artifacts.ARTIFACT, id_, artifacts.describe_artifact, kept)
         if tags is not None:
@@ -228,39 +241,49 @@ def delete_artifact(store: Store, row: ArtifactRow, team: TeamRow, *, reason: st
 
     def decide(steps: Steps) -> None:
         directory.require_team_role(steps.views, team, store.context.actor, Role.MEMBER, "delete artifacts")
-        rows = steps.views.select(LinkRow, artifact_id=row.artifact_id, order="link_id")
-        held = [found for each in rows if (found := catalog.through(steps.views, each)) is not None]
         steps.step(
             artifacts.ARTIFACT,
             row.artifact_id,
             artifacts.delete_artifact,
-            holders=catalog.link_names(held),
+            holders=holders(steps, row.artifact_id),
             reason=kept,
         )
 
     store.transact(Request("delete artifact", None, row.artifact_id), decide)
 
 
-def protected_by(steps: Steps, version_id: VersionId) -> list[str]:
-    """Return the protected aliases that a version has in registries."""
-    return [
-        alias
-        for found in catalog.links_of(steps.views, version_id)
-        if found.collection and found.registry
-        for alias in catalog.aliases_of(steps.views, found.collection.collection_id, version_id)
-        if steps.views.find(ProtectedAliasRow, registry_id=found.registry.registry_id, alias=alias)
-    ]
+def delete_project(store: Store, row: ProjectRow) -> None:
+    """Let a project go with its artifacts and runs; refused while one of their versions is linked."""
+
+    def decide(steps: Steps) -> None:
+        team = steps.views.find(TeamRow, team_id=row.team_id)
+        if team is not None:
+            directory.require_team_role(steps.views, team, store.context.actor, Role.ADMIN, "delete a project")
+        there = steps.views.select(ArtifactRow, project_id=row.project_id, order="name")
+        held = [name for each in there for name in holders(steps, each.artifact_id)]
+        steps.step(projects.PROJECT, row.project_id, projects.delete_project, tuple(held))
+
+    store.transact(Request("delete project", None, row.project_id), decide)
+
+
+def holders(steps: Steps, artifact_id: ArtifactId) -> tuple[str, ...]:
+    """Return the names of the live links of all versions of an artifact."""
+    return catalog.link_names(catalog.links_of_artifact(steps.views, artifact_id))
 
 
 # --- inside a command ------------------------------------------------------------------------------------------------
 
 
 def _permit(store: Store, steps: Steps, found: Found, act: str) -> None:
-    team = steps.views.find(TeamRow, team_id=found.team.team_id)
-    if team is None:
-        msg = f"team {found.team.name} is not here any more"
+    _require_artifact(steps, found.artifact)
+    directory.require_team_role(steps.views, found.team, store.context.actor, Role.MEMBER, act)
+
+
+def _require_artifact(steps: Steps, artifact: ArtifactRow) -> None:
+    there = steps.views.find(ArtifactRow, artifact_id=artifact.artifact_id)
+    if there is None or steps.views.find(ProjectRow, project_id=artifact.project_id) is None:
+        msg = f"artifact {artifact.name} was deleted, or its project was"
         raise NotFoundError(msg)
-    directory.require_team_role(steps.views, team, store.context.actor, Role.MEMBER, act)
 
 
 def _require_ttl_setter(store: Store, steps: Steps, team: TeamRow) -> None:
@@ -300,12 +323,11 @@ def _edit_aliases(steps: Steps, found: Found, edits: Edits) -> None:
                 steps.step(aliases.LATEST_SLOT, latest_stream(owner), aliases.remove_latest, id_)
         else:
             _drop_alias(steps, owner, alias, id_)
-    for alias in edits.add_aliases:
+    for alias in dict.fromkeys(edits.add_aliases):
         if alias == LATEST:
-            put_latest(steps, owner, id_)
+            put_latest(steps, owner, id_, expected=edits.expects(alias))
         else:
-            expected = (edits.expected or {}).get(alias, aliases.ANYWHERE)
-            put_alias(steps, owner, alias, id_, expected=expected)
+            put_alias(steps, owner, alias, id_, expected=edits.expects(alias))
 
 
 def _must_be_live(version: versions.Version) -> list[versions.VersionEvent]:
@@ -320,7 +342,7 @@ def _drop_alias(steps: Steps, owner: str, alias: str, version_id: VersionId) -> 
 
 
 def _edit_tags(steps: Steps, version_id: VersionId, edits: Edits) -> None:
-    for tag in edits.add_tags:
+    for tag in dict.fromkeys(edits.add_tags):
         put_tag(steps, version_id, tag)
     for tag in edits.remove_tags:
         row = steps.views.find(TagRow, owner_id=version_id, tag=tag)

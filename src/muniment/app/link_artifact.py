@@ -21,7 +21,6 @@ from muniment.domain.rows import (
     LinkRow,
     ProtectedAliasRow,
     RegistryRow,
-    VersionRow,
 )
 from muniment.domain.values import (
     LATEST,
@@ -52,22 +51,30 @@ def link(store: Store, source: Found, target: Address, chosen: Collection[str] =
         alias_name(alias)
     registry = directory.registry(store.views, target.owner, target.registry)
     fresh, link_id = CollectionId(new_id()), LinkId(new_id())
-    names = [alias for alias in dict.fromkeys(chosen) if alias != LATEST]
+    names = list(dict.fromkeys(chosen))
 
     def decide(steps: Steps) -> Json:
-        actor = store.context.actor
-        directory.require_registry_role(steps.views, registry, actor, Role.MEMBER, f"link into {registry.name}")
-        _require_live(steps, source)
-        type_ = source.artifact.type or ""
+        _permit(store, steps, registry, "link into")
+        type_ = _live_type(steps, source)
         row = steps.views.find(CollectionRow, registry_id=registry.registry_id, name=target.name)
         registries.require_accepted(steps, registry, type_)
         if row is None:
             registries.begin_collection(steps, registry, fresh, target.name, type_)
         owner = row.collection_id if row else fresh
         member = steps.views.find(LinkRow, collection_id=owner, version_id=source.version.version_id)
-        _join(steps, owner, link_id, source, row, member)
+        linked = collections.Linked(link_id, source.version.version_id, source.artifact.artifact_id)
+        steps.step(
+            collections.LINK_NUMBERING,
+            numbering_stream(owner),
+            collections.link,
+            linked,
+            type_=type_,
+            collection_type=row.type if row else None,
+            member=member.link_id if member else None,
+        )
         for alias in names:
-            _point(store, steps, registry, owner, alias, source.version.version_id)
+            if alias != LATEST or member is not None:  # a new link is the latest by itself
+                _point(store, steps, registry, owner, alias, source.version.version_id)
         return {"collection_id": owner, "link_id": member.link_id if member else link_id}
 
     arguments = [source.version.version_id, registry.registry_id, target.name, names]
@@ -81,13 +88,16 @@ def link(store: Store, source: Found, target: Address, chosen: Collection[str] =
 
 
 def unlink(store: Store, found: Found, *, command_act: str = "unlink") -> None:
-    """Take a version out of a collection; its aliases there go, its index is not used again."""
+    """Take a version out of a collection; its aliases there go, its index is not used again.
+
+    A link that was ended meanwhile stays ended, and a later one of the same version stays.
+    """
     link_row, collection, registry = _parts(found)
 
     def decide(steps: Steps) -> None:
-        directory.require_registry_role(
-            steps.views, registry, store.context.actor, Role.MEMBER, f"unlink from {registry.name}"
-        )
+        _permit(store, steps, registry, "unlink from")
+        if steps.views.find(LinkRow, link_id=link_row.link_id) is None:
+            return
         _drop_aliases(store, steps, registry, collection.collection_id, found.version.version_id)
         steps.step(
             collections.LINK,
@@ -105,24 +115,21 @@ def edit(store: Store, found: Found, edits: Edits) -> None:
 
     Who only changes aliases here needs no role in the team that logged the version.
     """
-    _, collection, registry = _parts(found)
+    link_row, collection, registry = _parts(found)
     edits.check()
     kept = lifecycle.keep_texts(store, found, edits)
     owner, version_id = collection.collection_id, found.version.version_id
-    expected = edits.expected or {}
 
     def decide(steps: Steps) -> None:
         if edits.about_source:
             lifecycle.edit_source(store, steps, found, edits, kept)
         if edits.add_aliases or edits.remove_aliases:
-            directory.require_registry_role(
-                steps.views, registry, store.context.actor, Role.MEMBER, f"edit aliases in {registry.name}"
-            )
+            _permit(store, steps, registry, "edit aliases in")
+            _require_link(steps, link_row)
         for alias in edits.remove_aliases:
             _unpoint(store, steps, registry, owner, alias, version_id)
-        for alias in edits.add_aliases:
-            wanted = expected.get(alias, aliases.ANYWHERE)
-            _point(store, steps, registry, owner, alias, version_id, expected=wanted)
+        for alias in dict.fromkeys(edits.add_aliases):
+            _point(store, steps, registry, owner, alias, version_id, expected=edits.expects(alias))
 
     arguments = [owner, sorted(edits.add_aliases), sorted(edits.remove_aliases), sorted(edits.add_tags)]
     store.transact(Request("edit link", arguments, version_id), decide)
@@ -135,31 +142,25 @@ def set_link_aliases(
     edit(store, found, Edits(tuple(added), tuple(removed), expected=expected))
 
 
-def _require_live(steps: Steps, source: Found) -> None:
-    row = steps.views.find(VersionRow, version_id=source.version.version_id)
-    if row is None or not catalog.is_live(steps.views, row):
-        state, _ = versions.Version(versions.State.DELETED), None
-        versions.require_live(state)
-
-
-def _join(
-    steps: Steps,
-    owner: CollectionId,
-    link_id: LinkId,
-    source: Found,
-    row: CollectionRow | None,
-    member: LinkRow | None,
-) -> None:
-    linked = collections.Linked(link_id, source.version.version_id, source.artifact.artifact_id)
-    steps.step(
-        collections.LINK_NUMBERING,
-        numbering_stream(owner),
-        collections.link,
-        linked,
-        type_=source.artifact.type or "",
-        collection_type=row.type if row else None,
-        member=member.link_id if member else None,
+def _permit(store: Store, steps: Steps, registry: RegistryRow, act: str) -> None:
+    registries.require_live(steps, registry)
+    directory.require_registry_role(
+        steps.views, registry, store.context.actor, Role.MEMBER, f"{act} registry {registry.name}"
     )
+
+
+def _live_type(steps: Steps, source: Found) -> str:
+    """Return the type of a version that is about to be linked, which must be live."""
+    now = catalog.origin(steps.views, source.version.version_id)
+    versions.require_live(versions.Version(versions.State(now.version.state)))
+    return now.artifact.type or ""
+
+
+def _require_link(steps: Steps, link_row: LinkRow) -> None:
+    now = steps.views.find(LinkRow, link_id=link_row.link_id)
+    if now is None or catalog.through(steps.views, now) is None:
+        msg = "the version is not linked here any more: it was unlinked, or the collection was deleted"
+        raise NotFoundError(msg)
 
 
 def _point(
@@ -175,8 +176,9 @@ def _point(
     if alias == LATEST:
         row = steps.views.find(CollectionRow, collection_id=owner)
         now = catalog.latest_link(steps.views, row) if row else None
+        before = now.version_id if now else None
         stream = latest_stream(owner)
-        steps.step(aliases.LATEST_SLOT, stream, aliases.move_latest, version_id, now.version_id if now else None)
+        steps.step(aliases.LATEST_SLOT, stream, aliases.move_latest, version_id, before, expected=expected)
         return
     put_alias(
         steps,

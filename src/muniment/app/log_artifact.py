@@ -14,8 +14,8 @@ from muniment.domain import alias as aliases
 from muniment.domain import artifact as artifacts
 from muniment.domain import run as runs
 from muniment.domain import version as versions
-from muniment.domain.errors import ConflictError, TypeRefusedError
-from muniment.domain.rows import AliasRow, ArtifactRow, EdgeRow, ProjectRow, TagRow, TeamRow, VersionRow
+from muniment.domain.errors import ConflictError, NotFoundError, TypeRefusedError
+from muniment.domain.rows import AliasRow, ArtifactRow, EdgeRow, ProjectRow, RunRow, TagRow, TeamRow, VersionRow
 from muniment.domain.team import TtlSetters, require_ttl_setter
 from muniment.domain.values import (
     INHERIT,
@@ -102,6 +102,21 @@ def log(
     run is recorded as its producer all the same. The artifact is made if it is not there.
     """
     draft.check()
+    command = command or CommandId(new_id())
+    while True:
+        try:
+            return _log(store, project, draft, run_id=run_id, lease=lease, command=command)
+        except _ArtifactMeanwhileError:
+            continue
+
+
+class _ArtifactMeanwhileError(ConflictError):
+    """The artifact was made or deleted after its personal values were put into the vault for another owner."""
+
+
+def _log(
+    store: Store, project: ProjectRow, draft: Draft, *, run_id: RunId | None, lease: Lease | None, command: CommandId
+) -> Logged:
     there = store.views.find(ArtifactRow, project_id=project.project_id, name=draft.name)
     artifact_id = there.artifact_id if there else ArtifactId(new_id())
     kept = store.keep(artifact_id, description=draft.description, metadata=draft.metadata)
@@ -110,11 +125,17 @@ def log(
         if lease is not None:
             leases.spend(steps, lease)
         logging = _Logging(store, steps, project, draft, run_id)
-        return logging.decide(artifact_id, kept["description"], kept["metadata"])
+        return logging.decide(artifact_id, kept["description"], kept["metadata"], there=there is not None)
 
-    arguments = [project.project_id, draft.name, draft.digest, draft.version_id, list(draft.aliases), run_id]
-    receipt = store.transact(Request("log", arguments, artifact_id, command), decide)
+    receipt = store.transact(Request("log", _arguments(project, draft, run_id), artifact_id, command), decide)
     return Logged(**receipt.answer)
+
+
+def _arguments(project: ProjectRow, draft: Draft, run_id: RunId | None) -> Json:
+    """Return all that a retry must repeat, except for personal values."""
+    named = [project.project_id, draft.name, draft.type, run_id, draft.version_id, draft.base]
+    ttl = [draft.ttl.rule.value, draft.ttl.micros]
+    return [*named, draft.digest, draft.manifest, *ttl, *map(list, (draft.aliases, draft.tags, draft.sources))]
 
 
 @frozen
@@ -127,10 +148,12 @@ class _Logging:
     draft: Draft
     run_id: RunId | None
 
-    def decide(self, fresh: ArtifactId, description: Personal[str] | None, metadata: Personal[Json] | None) -> Json:
+    def decide(
+        self, expected: ArtifactId, description: Personal[str] | None, metadata: Personal[Json] | None, *, there: bool
+    ) -> Json:
         steps, draft = self.steps, self.draft
         self._permit()
-        artifact_id = self._artifact(fresh)
+        artifact_id = self._artifact(expected, there=there)
         self._take_parts(artifact_id)
         same = self._same(artifact_id)
         created = artifacts.VersionCreated(
@@ -144,7 +167,7 @@ class _Logging:
             description=description,
             metadata=metadata,
             base=draft.base,
-            sources=draft.sources,
+            sources=tuple(dict.fromkeys(draft.sources)),
         )
         same_id = same.version_id if same else None
         stream = numbering_stream(artifact_id)
@@ -162,19 +185,26 @@ class _Logging:
         views, actor = self.steps.views, self.store.context.actor
         team = views.find(TeamRow, team_id=self.project.team_id)
         if team is None or views.find(ProjectRow, project_id=self.project.project_id) is None:
-            directory.project(views, team.name or "" if team else "", self.project.name or "")
-            return
+            msg = f"project {self.project.name} was deleted"
+            raise NotFoundError(msg)
         directory.require_team_role(views, team, actor, Role.MEMBER, "log artifacts")
         if self.draft.ttl != INHERIT:
             require_ttl_setter(TtlSetters(team.ttl_setters), directory.team_role(views, team, actor))
+        if self.run_id is not None:
+            run = views.find(RunRow, run_id=self.run_id)
+            if run is None or run.project_id != self.project.project_id:
+                msg = f"project {self.project.name} has no run {self.run_id} that could log this artifact"
+                raise NotFoundError(msg)
 
-    def _artifact(self, fresh: ArtifactId) -> ArtifactId:
+    def _artifact(self, expected: ArtifactId, *, there: bool) -> ArtifactId:
         steps, draft = self.steps, self.draft
         row = steps.views.find(ArtifactRow, project_id=self.project.project_id, name=draft.name)
+        if (row is not None) is not there or (row and row.artifact_id != expected):
+            raise _ArtifactMeanwhileError(draft.name)
         if row is None:
             created = artifacts.ArtifactCreated(self.project.project_id, draft.name, draft.type)
-            steps.step(artifacts.ARTIFACT, fresh, artifacts.create_artifact, created)
-            return fresh
+            steps.step(artifacts.ARTIFACT, expected, artifacts.create_artifact, created)
+            return expected
         if row.type != draft.type:
             msg = f"artifact {draft.name} already exists with type {row.type!r}; cannot log it with type {draft.type!r}"
             raise TypeRefusedError(msg)
@@ -216,7 +246,13 @@ class _Logging:
             put_tag(self.steps, version_id, tag)
 
 
-def put_latest(steps: Steps, artifact_id: ArtifactId, version_id: VersionId) -> None:
+def put_latest(
+    steps: Steps,
+    artifact_id: ArtifactId,
+    version_id: VersionId,
+    *,
+    expected: VersionId | bool | None = aliases.ANYWHERE,
+) -> None:
     """Put ``latest`` of an artifact on a version, unless it points there."""
     row = steps.views.find(ArtifactRow, artifact_id=artifact_id)
     now = catalog.latest_version(steps.views, row) if row else None
@@ -226,6 +262,7 @@ def put_latest(steps: Steps, artifact_id: ArtifactId, version_id: VersionId) -> 
         aliases.move_latest,
         version_id,
         now.version_id if now else None,
+        expected=expected,
     )
 
 

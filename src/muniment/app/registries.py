@@ -9,9 +9,19 @@ from muniment.app.store import Store
 from muniment.app.transact import Request, Steps, new_id
 from muniment.domain import collection as collections
 from muniment.domain import registry as registries
+from muniment.domain.errors import AliasReservedError, NotFoundError
 from muniment.domain.registry import MemberKind, Registry, RegistryEvent, Visibility
-from muniment.domain.rows import AcceptedTypeRow, CollectionRow, OrganisationRow, RegistryRow, TagRow
+from muniment.domain.rows import (
+    AcceptedTypeRow,
+    AliasRow,
+    CollectionRow,
+    OrganisationRow,
+    ProtectedAliasRow,
+    RegistryRow,
+    TagRow,
+)
 from muniment.domain.values import (
+    LATEST,
     CollectionId,
     RegistryId,
     Role,
@@ -118,6 +128,9 @@ def set_role(store: Store, row: RegistryRow, member_id: str, kind: MemberKind, r
 def protect(store: Store, row: RegistryRow, aliases: Collection[str]) -> None:
     """Say which aliases only admins may move or remove."""
     chosen = frozenset(alias_name(alias) for alias in aliases)
+    if LATEST in chosen:
+        msg = "latest cannot be protected: it follows the version linked last — protect another alias"
+        raise AliasReservedError(msg)
     _change(
         store,
         row,
@@ -150,6 +163,7 @@ def create_collection(store: Store, registry: RegistryRow, name: str, type_: str
     id_ = CollectionId(new_id())
 
     def decide(steps: Steps) -> None:
+        require_live(steps, registry)
         directory.require_registry_role(steps.views, registry, store.context.actor, Role.MEMBER, "create a collection")
         begin_collection(steps, registry, id_, name, type_)
 
@@ -169,6 +183,13 @@ def begin_collection(steps: Steps, registry: RegistryRow, id_: CollectionId, nam
     steps.step(
         collections.COLLECTION, id_, collections.create_collection, created, taken.collection_id if taken else None
     )
+
+
+def require_live(steps: Steps, registry: RegistryRow) -> None:
+    """Refuse what is asked of a registry that was deleted."""
+    if steps.views.find(RegistryRow, registry_id=registry.registry_id) is None:
+        msg = f"registry {registry.name} was deleted"
+        raise NotFoundError(msg)
 
 
 def require_accepted(steps: Steps, registry: RegistryRow, type_: str) -> None:
@@ -208,10 +229,11 @@ def edit_collection(
 
 
 def delete_collection(store: Store, row: CollectionRow) -> None:
-    """Let a collection go with its links; the linked versions stay."""
+    """Let a collection go with its links, as an admin if a protected alias is among them; the versions stay."""
 
     def decide(steps: Steps) -> None:
-        _require_collection_role(store, steps, row, Role.MEMBER)
+        held = _protected_in(steps, row)
+        _require_collection_role(store, steps, row, Role.ADMIN if held else Role.MEMBER)
         steps.step(collections.COLLECTION, row.collection_id, collections.delete_collection)
 
     store.transact(Request("delete collection", None, row.collection_id), decide)
@@ -228,10 +250,20 @@ def _retag(steps: Steps, owner: CollectionId, wanted: set[str]) -> None:
 
 def _require_collection_role(store: Store, steps: Steps, row: CollectionRow, needed: Role) -> None:
     registry = steps.views.find(RegistryRow, registry_id=row.registry_id)
-    if registry is not None:
-        directory.require_registry_role(
-            steps.views, registry, store.context.actor, needed, f"change collections (registry {registry.name})"
-        )
+    if registry is None:
+        msg = f"the registry of collection {row.name} was deleted"
+        raise NotFoundError(msg)
+    what = "change collections" if needed is Role.MEMBER else "delete collections that hold a protected alias"
+    directory.require_registry_role(
+        steps.views, registry, store.context.actor, needed, f"{what} (registry {registry.name})"
+    )
+
+
+def _protected_in(steps: Steps, row: CollectionRow) -> bool:
+    """Whether a protected alias points at a version of the collection."""
+    protected = steps.views.select(ProtectedAliasRow, registry_id=row.registry_id, order="alias")
+    slots = [steps.views.find(AliasRow, owner_id=row.collection_id, alias=each.alias) for each in protected]
+    return any(slot is not None and slot.version_id is not None for slot in slots)
 
 
 def listed(store: Store, organisation: str | None = None, at: int | None = None) -> list[RegistryRow]:

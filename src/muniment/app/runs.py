@@ -6,14 +6,15 @@ from collections.abc import Callable, Sequence
 
 from attrs import frozen
 
-from muniment.app import directory
+from muniment.app import catalog, directory
 from muniment.app.store import Store
 from muniment.app.transact import Request, Steps, new_id
 from muniment.domain import principal as principals
 from muniment.domain import run as runs
 from muniment.domain.errors import NotFoundError
+from muniment.domain.ports import Views
 from muniment.domain.rows import EdgeRow, ProjectRow, RunRow, TeamRow
-from muniment.domain.values import Json, Personal, Role, RunId, VersionId, plain_name
+from muniment.domain.values import Json, Personal, ProjectId, Role, RunId, VersionId, plain_name
 
 
 @frozen
@@ -47,7 +48,7 @@ def start(store: Store, project: ProjectRow, draft: RunDraft) -> RunRow:
     )
 
     def decide(steps: Steps) -> str:
-        _permit(store, steps, project, "start a run")
+        _permit(store, steps, project.project_id, "start a run")
         taken = steps.views.find(RunRow, project_id=project.project_id, key=draft.key)
         id_ = taken.run_id if taken else run_id
         steps.step(runs.RUN, id_, runs.start_run, started, taken.run_id if taken else None)
@@ -61,7 +62,11 @@ def start(store: Store, project: ProjectRow, draft: RunDraft) -> RunRow:
 
 def get(store: Store, run_id: RunId, at: int | None = None) -> RunRow:
     """Return a run by its id."""
-    row = store.views.find(RunRow, at=at, run_id=run_id)
+    return _there(store.views, run_id, at)
+
+
+def _there(views: Views, run_id: RunId, at: int | None = None) -> RunRow:
+    row = views.find(RunRow, at=at, run_id=run_id)
     if row is None:
         msg = f"there is no run {run_id}"
         raise NotFoundError(msg)
@@ -113,6 +118,7 @@ def log_rows(store: Store, row: RunRow, rows: list[dict[str, Json]], last_step: 
     logged = runs.RunLogged(len(rows), last_step, values)
 
     def decide(steps: Steps) -> None:
+        _permit_run(store, steps, row.run_id)
         steps.step(runs.TRACE, runs.trace_stream(row.run_id), runs.log_rows, logged)
 
     store.transact(Request("log rows", [len(rows), last_step], row.run_id), decide)
@@ -130,11 +136,11 @@ def use(store: Store, version_id: VersionId, run_id: RunId | None) -> None:
     """Record that a version is used, by a run or outside of one."""
 
     def decide(steps: Steps) -> None:
+        catalog.origin(steps.views, version_id)
         if run_id is not None:
+            _permit_run(store, steps, run_id)
             edge = steps.views.find(EdgeRow, run_id=run_id, version_id=version_id, role="in")
-            steps.step(
-                runs.TRACE, runs.trace_stream(run_id), runs.use_input, version_id, used=edge is not None
-            )
+            steps.step(runs.TRACE, runs.trace_stream(run_id), runs.use_input, version_id, used=edge is not None)
         steps.append(principals.access_stream(store.context.actor), principals.VersionUsed(version_id))
 
     store.transact(Request("use", [version_id, run_id], version_id), decide)
@@ -149,19 +155,23 @@ def downloaded(store: Store, version_id: VersionId, *, entries: int, size: int) 
     )
 
 
-def _step(
-    store: Store, row: RunRow, request: Request, decision: Callable[[runs.Run], Sequence[runs.RunEvent]]
-) -> None:
+def _step(store: Store, row: RunRow, request: Request, decision: Callable[[runs.Run], Sequence[runs.RunEvent]]) -> None:
     def decide(steps: Steps) -> None:
-        project = steps.views.find(ProjectRow, project_id=row.project_id)
-        if project is not None:
-            _permit(store, steps, project, "change a run")
+        _permit(store, steps, row.project_id, "change a run")
         steps.step(runs.RUN, row.run_id, decision)
 
     store.transact(request, decide)
 
 
-def _permit(store: Store, steps: Steps, project: ProjectRow, act: str) -> None:
-    team = steps.views.find(TeamRow, team_id=project.team_id)
-    if team is not None:
-        directory.require_team_role(steps.views, team, store.context.actor, Role.MEMBER, act)
+def _permit(store: Store, steps: Steps, project_id: ProjectId, act: str) -> None:
+    project = steps.views.find(ProjectRow, project_id=project_id)
+    team = steps.views.find(TeamRow, team_id=project.team_id) if project else None
+    if team is None:
+        msg = "the project of the run was deleted"
+        raise NotFoundError(msg)
+    directory.require_team_role(steps.views, team, store.context.actor, Role.MEMBER, act)
+
+
+def _permit_run(store: Store, steps: Steps, run_id: RunId) -> None:
+    run = _there(steps.views, run_id)
+    _permit(store, steps, run.project_id, "change a run")

@@ -95,9 +95,14 @@ def remove_alias(
     return [AliasRemoved(slot.target)]
 
 
-def move_latest(latest: LatestSlot, to: VersionId, now: VersionId | None) -> list[LatestEvent]:
-    """Put ``latest`` on a live version, unless it points there *now*."""
+def move_latest(
+    latest: LatestSlot, to: VersionId, now: VersionId | None, *, expected: VersionId | bool | None = ANYWHERE
+) -> list[LatestEvent]:
+    """Put ``latest`` on a live version, unless it points there *now*; with *expected*, only if that is where it is."""
     del latest
+    if expected is not ANYWHERE and now != expected:
+        msg = "alias latest moved meanwhile — load the artifact again and decide anew"
+        raise AliasMovedMeanwhileError(msg)
     return [] if now == to else [LatestMoved(to)]
 
 
