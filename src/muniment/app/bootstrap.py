@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 from attrs import evolve
 
@@ -24,24 +25,28 @@ if TYPE_CHECKING:
 
 def open_store(config: Config, *, source: str = "sdk") -> Store:
     """Open the store that the settings name, or make it; who acts is known afterwards."""
-    from muniment.adapters.blobs.cache import BlobCache, CachedBlobStore  # noqa: PLC0415 (loaded when a store is opened)
+    from muniment.adapters import signing  # noqa: PLC0415
+    from muniment.adapters.blobs.cache import CachedBlobStore  # noqa: PLC0415 (loaded when a store is opened)
     from muniment.adapters.blobs.local import LocalBlobStore  # noqa: PLC0415
     from muniment.adapters.file_memory import SqliteFileMemory  # noqa: PLC0415
-    from muniment.adapters import signing  # noqa: PLC0415
     from muniment.adapters.manifests import MsgpackManifestCodec  # noqa: PLC0415
 
     home = _home(config)
-    ledger = open_ledger(config)
-    vault = open_vault(config, ledger.origin)
-    context = enter(
-        ledger,
-        vault,
-        config.actor,
-        organisation=config.text("organisation"),
-        team=config.text("entity"),
-        project=config.text("project"),
-    )
     blobs = LocalBlobStore.at(_folder(config, "blobs", "blobs"))
+    ledger = open_ledger(config)
+    try:
+        vault = open_vault(config, ledger.origin)
+        context = enter(
+            ledger,
+            vault,
+            config.actor,
+            organisation=config.text("organisation"),
+            team=config.text("entity"),
+            project=config.text("project"),
+        )
+    except BaseException:
+        ledger.close()
+        raise
     return Store(
         config=config,
         ledger=ledger,
@@ -108,15 +113,23 @@ def _home(config: Config) -> Path:
 def _local(config: Config, name: str, default: str) -> Path:
     """Return a path below the home folder, or where the settings say; other kinds of places are not known yet."""
     value = config[name]
-    if value and "://" in value and not value.startswith("file://"):
-        msg = f"MUNIMENT_{name.upper()} names {value.split('://', 1)[0]}://, which this version cannot use — give a path"
+    if value is None or "://" not in value:
+        return config.path(name, default)
+    parts = urlsplit(value)
+    if parts.scheme != "file":
+        msg = f"MUNIMENT_{name.upper()} names {parts.scheme}://, which this version cannot use — give a path"
         raise InvalidValueError(msg)
-    if value and value.startswith("file://"):
-        return Path(value.removeprefix("file://"))
-    return config.path(name, default)
+    if parts.netloc not in {"", "localhost"} or not parts.path.startswith("/"):
+        msg = f"MUNIMENT_{name.upper()} names another machine, {parts.netloc!r} — write file:///path, or give a path"
+        raise InvalidValueError(msg)
+    return Path(unquote(parts.path))
 
 
 def _folder(config: Config, name: str, default: str) -> Path:
     folder = _local(config, name, default)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        msg = f"the folder of the {name} cannot be made at {folder} ({error.strerror}) — check MUNIMENT_{name.upper()}"
+        raise StorageError(msg) from error
     return folder

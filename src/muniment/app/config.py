@@ -13,8 +13,10 @@ from typing import Any, Final
 from attrs import define, frozen
 
 from muniment.domain.errors import InvalidValueError, StorageError
+from muniment.domain.values import LONGEST_TTL
 
-GIB: Final = 1 << 30
+LARGEST: Final = (1 << 63) - 1
+DIGESTS: Final = ("sha256", "md5")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?", re.IGNORECASE)
 _TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d|w)?", re.IGNORECASE)
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -105,6 +107,15 @@ class Config:
         """How long a deleted version can be restored, in microseconds."""
         return duration_in_micros(self.text("grace"))
 
+    def check(self) -> None:
+        """Refuse what cannot be read, before anything is done; the error names the setting."""
+        for name, read in (("cache_max", size_in_bytes), ("grace", duration_in_micros), ("digest", _digest)):
+            try:
+                read(self.text(name))
+            except InvalidValueError as error:
+                msg = f"{name} (from {self.sources[name]}): {error}"
+                raise InvalidValueError(msg) from error
+
     @property
     def actor(self) -> str:
         """Who acts."""
@@ -121,14 +132,15 @@ def load(environ: Mapping[str, str] | None = None, **arguments: str | None) -> C
     home = Path(values["home"] or "~/.muniment").expanduser()
     for name, value in _file(home / "config.toml").items():
         if name in values and sources[name] == "default":
-            values[name], sources[name] = str(value), "config.toml"
+            values[name], sources[name] = _as_text(name, value), "config.toml"
     config = Config(values, sources)
-    config.cache_max, config.grace  # noqa: B018 (refuse what cannot be read before anything is done)
+    config.check()
+    values["digest"] = config.text("digest").lower()
     return config
 
 
 def _outer(setting: Setting, environ: Mapping[str, str], arguments: Mapping[str, str | None]) -> tuple[str | None, str]:
-    if arguments.get(setting.name) is not None:
+    if arguments.get(setting.name):
         return arguments[setting.name], "argument"
     for variable in filter(None, (setting.variable, setting.twin)):
         if environ.get(variable):
@@ -146,13 +158,23 @@ def _file(path: Path) -> dict[str, Any]:
         raise StorageError(msg) from error
 
 
+def _as_text(name: str, value: object) -> str:
+    """Return a value of ``config.toml`` as a variable would give it: a list is joined by commas."""
+    each = value if isinstance(value, list) else [value]
+    if any(isinstance(one, dict | list) for one in each):
+        msg = f"config.toml: {name} must be text, a number, true or false, or a list of such"
+        raise InvalidValueError(msg)
+    return ",".join(str(one) for one in each)
+
+
 def size_in_bytes(text: str) -> int:
     """Read ``10GiB``, ``500 MB`` or ``1024``; prefixes are powers of 1024."""
     found = _SIZE.fullmatch(text.strip())
     if not found:
         msg = f"{text!r} is no size — write for example 10GiB or 500MiB"
         raise InvalidValueError(msg)
-    return int(float(found[1]) * 1024 ** " KMGT".index(found[2].upper() or " "))
+    size = float(found[1]) * 1024 ** " KMGT".index(found[2].upper() or " ")
+    return int(min(size, LARGEST))
 
 
 def duration_in_micros(text: str) -> int:
@@ -161,7 +183,14 @@ def duration_in_micros(text: str) -> int:
     if not found:
         msg = f"{text!r} is no duration — write for example 7d, 12h or 30m"
         raise InvalidValueError(msg)
-    return round(float(found[1]) * _SECONDS[(found[2] or "s").lower()] * MICROS_PER_SECOND)
+    micros = float(found[1]) * _SECONDS[(found[2] or "s").lower()] * MICROS_PER_SECOND
+    return round(min(micros, LONGEST_TTL))
+
+
+def _digest(text: str) -> None:
+    if text.lower() not in DIGESTS:
+        msg = f"{text!r} is no digest — write {' or '.join(DIGESTS)}"
+        raise InvalidValueError(msg)
 
 
 def os_user() -> str:
