@@ -1,0 +1,200 @@
+"""What may be changed about a version after it was logged: aliases, how long it lives, whether it is there."""
+
+from __future__ import annotations
+
+import click
+
+from muniment.app import catalog, clock, lifecycle, link_artifact
+from muniment.app.catalog import Found
+from muniment.app.cli import describe, frame, people
+from muniment.app.cli.frame import command, store
+from muniment.app.cli.show import One, Shown
+from muniment.app.config import duration_in_micros
+from muniment.app.lifecycle import Edits
+from muniment.app.store import Store
+from muniment.app.subjects import address, subject
+from muniment.domain.errors import InvalidValueError, NotFoundError, VersionHeldError
+from muniment.domain.rows import ArtifactRow, TeamRow
+from muniment.domain.values import INHERIT, NEVER, Ttl, TtlRule, VersionId
+
+NOWHERE = "none"
+
+
+@command(
+    examples=(
+        "muniment artifact alias mnist:v3 best",
+        "muniment artifact alias mnist:v3 best --expect v2",
+        "muniment artifact alias wandb-registry-model/digits:v1 production",
+        "muniment artifact alias mnist:v3 best --remove",
+        "muniment artifact alias mnist:v3",
+    )
+)
+@click.argument("name")
+@click.argument("aliases", nargs=-1)
+@click.option("--remove", is_flag=True, help="Take the aliases away from this version.")
+@click.option("--expect", metavar="vN|none", help="Only if the aliases point at this version, or nowhere, now.")
+def alias(name: str, aliases: tuple[str, ...], remove: bool, expect: str | None) -> Shown:
+    """Show the aliases of a version, move aliases to it, or take them away.
+
+    A NAME in a registry changes the aliases of the collection, others those of the artifact.
+    """
+    opened = store()
+    found = frame.find(opened, name)
+    added, removed = ((), aliases) if remove else (aliases, ())
+    if (remove or expect is not None) and not aliases:
+        msg = "name the aliases"
+        raise click.UsageError(msg)
+    if remove and expect is not None:
+        msg = "--expect is for moving aliases: removing only ever touches those of this version"
+        raise click.UsageError(msg)
+    if aliases:
+        expected = None if expect is None else _expected(opened, name, expect, added)
+        changes = Edits(add_aliases=added, remove_aliases=removed, expected=expected)
+        if found.link is not None:
+            link_artifact.edit(opened, found, changes)
+        else:
+            lifecycle.edit(opened, found, changes)
+    now = catalog.all_aliases(opened.views, found)
+    label = describe.display_name(found)
+    return One({"name": label, "aliases": now}, f"{label}: {', '.join(now) or 'no aliases'}")
+
+
+@command(
+    examples=(
+        "muniment artifact ttl mnist:v3 30d",
+        "muniment artifact ttl mnist:v3 never",
+        "muniment artifact ttl mnist inherit --artifact",
+        "muniment artifact ttl mnist:v3",
+    )
+)
+@click.argument("name")
+@click.argument("time", required=False, metavar="[TIME|never|inherit]")
+@click.option("--artifact", "whole", is_flag=True, help="For all versions of the artifact that say nothing themselves.")
+def ttl(name: str, time: str | None, whole: bool) -> Shown:
+    """Show or set how long a version lives, counted from its creation: 30d, 12h, never, or inherit.
+
+    A version that is linked in a registry does not expire while it is.
+    """
+    opened = store()
+    chosen = None if time is None else _ttl(time)
+    if whole:
+        row, team = _artifact(opened, name)
+        if chosen is not None:
+            lifecycle.set_artifact_ttl(opened, row, team, chosen)
+            row, _ = _artifact(opened, name)
+        said = _text(Ttl(TtlRule(row.ttl_rule), row.ttl_micros))
+        return One({"name": row.name, "ttl": said}, f"{row.name}: {said}")
+    found = _own(frame.find(opened, name), "set its TTL")
+    if chosen is not None:
+        lifecycle.edit(opened, found, Edits(ttl=chosen))
+        found = catalog.origin(opened.views, found.version.version_id)
+    values = _lives(opened, found)
+    text = f"{values['name']}: {values['ttl']}, expires {values['expires_at'] or 'never'}"
+    return One(values, text + (" (while it is linked, not at all)" if values["linked"] else ""))
+
+
+@command(
+    examples=(
+        "muniment artifact delete mnist:v0",
+        "muniment artifact delete mnist:best --delete-aliases --reason 'wrong labels'",
+        "muniment artifact delete scratch --artifact",
+    )
+)
+@click.argument("name")
+@click.option("--delete-aliases", is_flag=True, help="Let its aliases go too; otherwise they hold it.")
+@click.option("--artifact", "whole", is_flag=True, help="The artifact with all its versions.")
+@click.option("--reason", metavar="TEXT", help="Why, for the record.")
+def delete(name: str, delete_aliases: bool, whole: bool, reason: str | None) -> Shown:
+    """Mark a version deleted; it can be restored until its bytes are collected.
+
+    NAME says which version: name:v3 or name:alias.
+    """
+    opened = store()
+    if whole:
+        row, team = _artifact(opened, name)
+        lifecycle.delete_artifact(opened, row, team, reason=reason)
+        return One({"deleted": row.name, "artifact_id": row.artifact_id}, f"deleted artifact {row.name}")
+    if ":" not in name:
+        msg = f"say which version of {name}, for example {name}:v0, or use --artifact for all of it"
+        raise click.UsageError(msg)
+    found = _own(frame.find(opened, name), "delete it, or take it out of the registry with `muniment registry unlink`")
+    lifecycle.delete(opened, found, delete_aliases=delete_aliases, reason=reason)
+    row_ = catalog.origin(opened.views, found.version.version_id).version
+    until = lifecycle.purge_after(opened, row_)
+    label = describe.source_name(found)
+    values = {
+        "deleted": label,
+        "version_id": row_.version_id,
+        "restorable_until": None if until is None else clock.to_text(until),
+    }
+    return One(
+        values, f"deleted {label}; `muniment artifact restore` brings it back until {values['restorable_until']}"
+    )
+
+
+@command(examples=("muniment artifact restore mnist:v0",))
+@click.argument("name")
+def restore(name: str) -> Shown:
+    """Take the deletion of a version back.
+
+    NAME is name:vN, or the version's id.
+    """
+    opened = store()
+    meant = subject(opened, name)
+    if meant.kind not in {"version", "id"}:
+        msg = f"{name!r} is no version — write name:vN"
+        raise NotFoundError(msg)
+    found = catalog.origin(opened.views, VersionId(meant.id))
+    lifecycle.restore(opened, found)
+    label = describe.source_name(found)
+    return One({"restored": label, "version_id": found.version.version_id}, f"restored {label}")
+
+
+def _expected(opened: Store, name: str, expect: str, aliases: tuple[str, ...]) -> dict[str, VersionId | None]:
+    """Return where aliases must point now: at what ``vN`` means beside *name*, or nowhere."""
+    known = None
+    if expect != NOWHERE:
+        known = frame.find(opened, f"{name.partition(':')[0]}:{expect}").version.version_id
+    return dict.fromkeys(aliases, known)
+
+
+def _own(found: Found, act: str) -> Found:
+    """Refuse what is not for a link to change."""
+    if found.link is not None:
+        msg = f"this is a link to {describe.source_name(found)} — name that version to {act}"
+        raise VersionHeldError(msg)
+    return found
+
+
+def _artifact(opened: Store, name: str) -> tuple[ArtifactRow, TeamRow]:
+    where = address(opened, name)
+    if where.registry is not None or ":" in name:
+        msg = f"{name!r} is no artifact — leave out the alias, and name it in its project"
+        raise InvalidValueError(msg)
+    project = frame.project_of(opened, f"{where.owner}/{where.project}")
+    team = opened.views.find(TeamRow, team_id=project.team_id)
+    if team is None:
+        msg = f"team {where.owner} is not here any more"
+        raise NotFoundError(msg)
+    return catalog.artifact_named(opened.views, project, where.name), team
+
+
+def _ttl(text: str) -> Ttl:
+    fixed = {"never": NEVER, "inherit": INHERIT}
+    return fixed[text] if text in fixed else Ttl.after(duration_in_micros(text))
+
+
+def _text(ttl: Ttl) -> str:
+    return people.time_text(ttl.micros) if ttl.rule is TtlRule.AFTER else ttl.rule.value
+
+
+def _lives(opened: Store, found: Found) -> dict[str, object]:
+    row = found.version
+    expires = lifecycle.expires_at(found)
+    return {
+        "name": describe.source_name(found),
+        "ttl": _text(Ttl(TtlRule(row.ttl_rule), row.ttl_micros)),
+        "in_force": _text(lifecycle.ttl_in_force(found)),
+        "expires_at": None if expires is None else clock.to_text(expires),
+        "linked": bool(catalog.links_of(opened.views, row.version_id)),
+    }
