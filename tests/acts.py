@@ -1,0 +1,134 @@
+"""Short words for what happens in a store, and a story in which nearly everything happens once."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Any
+
+import pytest
+from attrs import frozen
+
+from muniment.app import catalog, directory, lifecycle, link_artifact, names, registries, runs
+from muniment.app.catalog import Found
+from muniment.app.lifecycle import Edits
+from muniment.app.log_artifact import Draft, Logged, log
+from muniment.app.store import Store
+from muniment.app.transact import Request, new_id
+from muniment.domain import version as versions
+from muniment.domain.errors import VersionHeldError
+from muniment.domain.rows import ArtifactRow, ProjectRow, RegistryRow
+from muniment.domain.values import Digest, RunId, Ttl
+
+HOUR = 3_600_000_000
+
+
+def digest_of(content: object) -> Digest:
+    return Digest(sha256(str(content).encode()).hexdigest())
+
+
+@frozen
+class Acts:
+    """What people do, in one store."""
+
+    store: Store
+
+    @property
+    def project(self) -> ProjectRow:
+        return directory.project(self.store.views, "local", "uncategorized")
+
+    def registry(self, name: str = "model") -> RegistryRow:
+        return directory.registry(self.store.views, "local", name)
+
+    def artifact(self, name: str) -> ArtifactRow:
+        return catalog.artifact_named(self.store.views, self.project, name)
+
+    def log(self, name: str, content: object, *, run: RunId | None = None, **said: Any) -> Logged:
+        digest = digest_of(content)
+        draft = Draft(name=name, type="model", digest=digest, manifest=digest, size=1, entries=1, **said)
+        return log(self.store, self.project, draft, run_id=run)
+
+    def find(self, text: str, at: int | None = None) -> Found:
+        address = names.parse(text, entity="local", project="uncategorized", organisation="local")
+        return catalog.find(self.store.views, address, at)
+
+    def link(self, text: str, target: str, *aliases: str) -> Found:
+        address = names.parse(target, entity="local", project="uncategorized", organisation="local")
+        return link_artifact.link(self.store, self.find(text), address, aliases)
+
+    def edit(self, text: str, **edits: Any) -> None:
+        lifecycle.edit(self.store, self.find(text), Edits(**edits))
+
+
+def story(store: Store, personal: str = "") -> None:
+    """Let nearly everything happen once; *personal* begins every value that belongs into the vault."""
+    acts = Acts(store)
+    run = runs.start(
+        store, acts.project, runs.RunDraft("r1", "first", notes=f"{personal} notes", config={"c": f"{personal} config"})
+    )
+    runs.edit(store, run, runs.RunDraft("r1", "renamed", notes=f"{personal} other notes"))
+    runs.change_config(store, run, {"c": f"{personal} other config"})
+    runs.log_rows(store, run, [{"loss": f"{personal} row"}], 1)
+    run_id = RunId(run.run_id)
+    for number in range(4):
+        acts.log(
+            "model",
+            number,
+            run=run_id,
+            aliases=(f"a{number}", "best"),
+            tags=("gold",),
+            description=f"{personal} description {number}",
+            metadata={"who": f"{personal} metadata", "number": number},
+        )
+    runs.use(store, acts.find("model:v0").version.version_id, run_id)
+    runs.downloaded(store, acts.find("model:v1").version.version_id, entries=1, size=1)
+    runs.finish(store, run, summary={"s": f"{personal} summary"})
+    _later(acts, personal)
+    _in_registries(acts, personal)
+    with pytest.raises(VersionHeldError):
+        lifecycle.delete(store, acts.find("model:v3"), reason=f"{personal} reason")
+    _people(acts, personal)
+
+
+def _later(acts: Acts, personal: str) -> None:
+    store = acts.store
+    acts.edit("model:v1", metadata={"m": f"{personal} later"}, new_metadata=True, remove_tags=("gold",))
+    acts.edit("model:v1", description=f"{personal} later", new_description=True, ttl=Ttl.after(HOUR))
+    acts.edit("model:v0", add_aliases=("latest", "best"))
+    acts.edit("model:v0", remove_aliases=("latest",))
+    team = acts.find("model:v0").team
+    lifecycle.edit_artifact(store, acts.artifact("model"), team, description=f"{personal} about", tags=["t"])
+    lifecycle.set_artifact_ttl(store, acts.artifact("model"), team, Ttl.after(HOUR))
+    found = acts.find("model:v2")
+    lifecycle.delete(store, found, delete_aliases=True, reason=f"{personal} reason")
+    lifecycle.restore(store, found)
+    reason = store.keep(found.artifact.artifact_id, reason=f"{personal} erased")["reason"]
+    store.transact(
+        Request("erase entry"),
+        lambda steps: (
+            steps.step(versions.VERSION, found.version.version_id, versions.erase_entry, new_id(), "a/b.txt", reason)
+            and None
+        ),
+    )
+    acts.log("other", "x", sources=(found.version.version_id,))
+    lifecycle.edit_artifact(store, acts.artifact("other"), team, name="renamed")
+    lifecycle.delete_artifact(store, acts.artifact("renamed"), team, reason=f"{personal} reason")
+
+
+def _in_registries(acts: Acts, personal: str) -> None:
+    store = acts.store
+    registries.create(store, "local", "games", description=f"{personal} games")
+    registries.describe(store, acts.registry("games"), f"{personal} other games")
+    registries.rename(store, acts.registry("games"), "play")
+    registries.protect(store, acts.registry("play"), ["prod"])
+    acts.link("model:v0", "wandb-registry-play/chess", "prod")
+    acts.link("model:v3", "wandb-registry-play/chess", "prod", "extra")
+    collection = catalog.collection_named(store.views, acts.registry("play"), "chess")
+    registries.edit_collection(store, collection, description=f"{personal} chess", tags=["t"], name="go")
+    link_artifact.unlink(store, acts.find("wandb-registry-play/go:v0"))
+    acts.link("model:v0", "wandb-registry-play/go")
+
+
+def _people(acts: Acts, personal: str) -> None:
+    directory.create_team(acts.store, "vision")
+    directory.rename_team(acts.store, "vision", "sight")
+    directory.principal(acts.store, f"{personal} eve")
