@@ -23,7 +23,7 @@ from muniment.domain.alias import (
 )
 from muniment.domain.errors import AliasMovedMeanwhileError, AliasProtectedError
 from muniment.domain.values import ERASED, Role, VersionId
-from tests.acts import Act, act, attempt, happen
+from tests.decisions import Act, act, attempt, happen
 from tests.spec import Spec
 
 A, B = VersionId("a" * 32), VersionId("b" * 32)

@@ -45,7 +45,7 @@ from muniment.domain.values import (
     Ttl,
     VersionId,
 )
-from tests.acts import Act, act, attempt, happen
+from tests.decisions import Act, act, attempt, happen
 from tests.spec import Spec
 
 P, OTHER = ProjectId("p"), ArtifactId("other")

@@ -35,7 +35,7 @@ from muniment.domain.version import (
     tag_version,
     untag_version,
 )
-from tests.acts import Act, act, attempt, happen
+from tests.decisions import Act, act, attempt, happen
 from tests.spec import Spec
 
 TEXT: Personal[Any] = Personal(SlotId("slot"), "commit")
