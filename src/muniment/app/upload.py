@@ -98,7 +98,7 @@ def log_contents(  # noqa: PLR0913 (what logging a version takes)
         return once()
 
 
-def rescue(store: Store, digests: Collection[Digest], pause: Callable[[float], None] = time.sleep) -> frozenset[Digest]:
+def rescue(store: Store, digests: Collection[Digest]) -> frozenset[Digest]:
     """Take back the condemnation of blobs that are wanted again; return those that came too late, which are gone.
 
     For a blob that is being deleted at this moment, wait until that is over.
