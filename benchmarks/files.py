@@ -24,6 +24,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from attrs import frozen
+
 from report import machine, replace_table
 
 SEED = 20260114

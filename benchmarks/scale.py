@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from attrs import frozen
-from report import machine, replace_table
 
 from muniment.app import bootstrap, catalog, config, directory, lifecycle, link_artifact, names, registries
 from muniment.app.lifecycle import Edits
@@ -36,6 +35,7 @@ from muniment.domain.values import (
     alias_stream,
     numbering_stream,
 )
+from report import machine, replace_table
 
 SMALL = 1_000
 BATCH = 500
