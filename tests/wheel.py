@@ -15,12 +15,22 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 TRY = """
+import os
 import muniment as wandb
 from importlib.metadata import version
 from pathlib import Path
 package = Path(wandb.__file__).parent
 assert "site-packages" in package.parts, package
 assert (package / "py.typed").is_file(), "type checkers see no py.typed"
+os.environ["MUNIMENT_HOME"] = str(Path("home").absolute())
+os.environ["MUNIMENT_SILENT"] = "true"
+Path("hello.txt").write_text("hello")
+with wandb.init(project="wheel") as run:
+    artifact = wandb.Artifact("hello", type="dataset")
+    artifact.add_file("hello.txt")
+    run.log_artifact(artifact)
+folder = wandb.Api().artifact("wheel/hello:v0").download()
+assert Path(folder, "hello.txt").read_text() == "hello", folder
 print(f"muniment {version('muniment')} works as wandb")
 """
 
