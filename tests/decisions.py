@@ -12,7 +12,6 @@ from muniment.domain.decider import Decider
 from muniment.domain.errors import MunimentError
 
 S = TypeVar("S")
-E = TypeVar("E")
 
 
 @frozen
@@ -42,7 +41,7 @@ def attempt(state: object, wanted: Callable[..., Sequence[Any]]) -> list[Any]:
         return []
 
 
-def happen(decider: Decider[S, E], state: S, events: Sequence[E]) -> S:
+def happen(decider: Decider[S, Any], state: S, events: Sequence[Any]) -> S:
     """Return the state after these events."""
     for event in events:
         state = decider.evolve(state, event)
