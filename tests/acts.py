@@ -131,4 +131,4 @@ def _in_registries(acts: Acts, personal: str) -> None:
 def _people(acts: Acts, personal: str) -> None:
     directory.create_team(acts.store, "vision")
     directory.rename_team(acts.store, "vision", "sight")
-    directory.principal(acts.store, f"{personal} eve")
+    directory.principal(acts.store, f"{personal}eve")

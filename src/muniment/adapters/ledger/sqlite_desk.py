@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from itertools import starmap
+from itertools import starmap, takewhile
 from typing import Any, Protocol, TypeAlias
 
 import msgspec
@@ -16,7 +16,7 @@ from eventsourcing.sqlite import SQLiteCursor
 from muniment.adapters.ledger.core import Kept, Tip
 from muniment.adapters.ledger.record import Record
 from muniment.adapters.ledger.recorder import ORDER, TABLE, LedgerRecorder
-from muniment.adapters.ledger.sqlite_errors import damaged
+from muniment.adapters.ledger.sqlite_errors import damaged, storage_errors
 from muniment.domain.merkle import Frontier
 from muniment.domain.ports import Scratch, Views
 from muniment.domain.rows import Change
@@ -52,7 +52,8 @@ class SqliteScratch:
     def get(self, kind: str, key: str) -> Json | None:
         """Return the value, or ``None``."""
         statement = "SELECT value FROM scratch WHERE kind = ? AND key = ? AND (expires_at IS NULL OR expires_at > ?)"
-        row = self._cursor().execute(statement, (kind, key, self._clock())).fetchone()
+        with storage_errors():
+            row = self._cursor().execute(statement, (kind, key, self._clock())).fetchone()
         return msgspec.json.decode(row[0]) if row else None
 
     def put(self, kind: str, key: str, value: Json, expires_at: Micros | None = None) -> None:
@@ -69,17 +70,14 @@ class SqliteScratch:
 
     def items(self, kind: str, prefix: str = "") -> list[tuple[str, Json]]:
         """Return keys with this prefix and their values, in the order of the keys."""
-        rows = self._cursor().execute(
+        statement = (
             "SELECT key, value FROM scratch WHERE kind = ? AND key >= ? AND (expires_at IS NULL OR expires_at > ?) "
-            "ORDER BY key",
-            (kind, prefix, self._clock()),
+            "ORDER BY key"
         )
-        found = []
-        for key, value in rows:
-            if not key.startswith(prefix):
-                break
-            found.append((key, msgspec.json.decode(value)))
-        return found
+        with storage_errors():
+            rows = self._cursor().execute(statement, (kind, prefix, self._clock()))
+            found = takewhile(lambda row: row[0].startswith(prefix), rows)
+            return [(key, msgspec.json.decode(value)) for key, value in found]
 
 
 class SqliteDesk:

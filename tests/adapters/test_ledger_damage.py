@@ -1,0 +1,127 @@
+"""A ledger's file that was damaged, cut off or never was one is our error, never the database's own."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from muniment.domain.errors import CorruptError, MunimentError, StorageError
+from muniment.domain.ports import Outcome
+from muniment.domain.rows import ProjectRow, VersionRow
+from tests.acts import story
+from tests.conformance.ledger_acts import command
+from tests.stores import Clock, sqlite_ledger, sqlite_store
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the file of a ledger with a story in it, at rest."""
+    folder = tmp_path_factory.mktemp("store")
+    store = sqlite_store(folder)
+    story(store)
+    store.ledger.close()
+    return folder / "ledger.sqlite3"
+
+
+@pytest.fixture
+def copy(told: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copy(told, tmp_path / "ledger.sqlite3"))
+
+
+def use(path: Path) -> None:
+    """Do a bit of everything."""
+    ledger = sqlite_ledger(path, Clock())
+    try:
+        ledger.views.find(ProjectRow, project_id="x")
+        ledger.views.select(VersionRow, state="committed", order="created_at")
+        list(ledger.read())
+        list(ledger.dump())
+        ledger.root(ledger.head().size)
+        ledger.at(10**18)
+        ledger.scratch.items("lease")
+        ledger.transact(command(), lambda _: Outcome())
+        ledger.rebuild()
+    finally:
+        ledger.close()
+
+
+def faults(path: Path) -> list[str]:
+    try:
+        ledger = sqlite_ledger(path, Clock())
+    except StorageError as error:
+        return [str(error)]
+    found = list(ledger.verify())
+    ledger.close()
+    return found
+
+
+def test_the_story_survives_use(copy: Path) -> None:
+    use(copy)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_page_overwritten_is_our_error_and_is_found(copy: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    page = chance.randrange(copy.stat().st_size // 4096)
+    content = bytearray(copy.read_bytes())
+    content[page * 4096 : (page + 1) * 4096] = chance.randbytes(4096)
+    copy.write_bytes(content)
+    try:
+        use(Path(shutil.copy(copy, copy.with_name("used.sqlite3"))))
+    except MunimentError as error:
+        assert isinstance(error, StorageError)  # noqa: PT017 (or nothing it did came upon the page)
+    assert faults(copy) != []
+
+
+@pytest.mark.parametrize("size", [0, 10, 1000, 4096, 20_000])
+def test_a_file_that_was_cut_off_is_corrupt(copy: Path, size: int) -> None:
+    with copy.open("r+b") as file:
+        file.truncate(size)
+    assert faults(copy) != []
+    with pytest.raises(CorruptError):
+        use(copy)
+
+
+@pytest.mark.parametrize("content", [b"not a database, only some text\n" * 400, bytes(8192), b"SQLite format 3\x00"])
+def test_a_file_that_is_no_ledger_is_corrupt_and_left_alone(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    path.write_bytes(content)
+    with pytest.raises(CorruptError):
+        sqlite_ledger(path, Clock())
+    assert path.read_bytes() == content
+
+
+def test_another_programs_database_is_no_ledger(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE songs (title)")
+    with pytest.raises(CorruptError, match=r"ledger\.sqlite3 is not a ledger"):
+        sqlite_ledger(path, Clock())
+
+
+def test_a_ledger_of_a_later_muniment_is_refused(copy: Path) -> None:
+    with closing(sqlite3.connect(copy)) as connection:
+        connection.execute("PRAGMA user_version = 9")
+    with pytest.raises(StorageError, match="schema 9, this Muniment knows 1"):
+        sqlite_ledger(copy, Clock())
+
+
+def test_a_log_without_its_ledger_is_no_new_ledger(copy: Path) -> None:
+    copy.rename(copy.with_name("ledger.sqlite3-wal"))
+    with pytest.raises(StorageError, match="restore"):
+        sqlite_ledger(copy, Clock())
+    assert not copy.exists()
+
+
+def test_an_event_of_a_later_muniment_is_named(copy: Path) -> None:
+    with closing(sqlite3.connect(copy, isolation_level=None)) as connection:
+        connection.execute("UPDATE events SET topic = 'version.sold.1' WHERE rowid = 20")
+    ledger = sqlite_ledger(copy, Clock())
+    with pytest.raises(CorruptError, match=r"version\.sold\.1.*newer Muniment"):
+        list(ledger.read())
+    ledger.close()
