@@ -17,7 +17,7 @@ from muniment.app.upload import Progress, log_contents, upload
 from muniment.domain.errors import ConflictError
 from muniment.domain.manifest import Entry
 from muniment.domain.ports import Transaction
-from muniment.domain.rows import ArtifactRow, ProjectRow, VersionRow
+from muniment.domain.rows import ArtifactRow, ProjectRow, SourceRow, VersionRow
 from muniment.domain.values import Digest, Micros, RunId, VersionId
 
 PART_LASTS: Micros = 7 * 24 * 3600 * 1_000_000
@@ -110,13 +110,21 @@ def log_onto_latest(
         latest = _latest(store, project, name)
         base = _manifest(store, latest)
         base_id = latest.version_id if latest else None
+        inherited = _sources(store, latest)
 
-        def made(written: Written, base_id: VersionId | None = base_id) -> Draft:
-            return evolve(draft(written), base=base_id, onto_latest=True)
+        def make(
+            written: Written,
+            base_id: VersionId | None = base_id,
+            inherited: tuple[VersionId, ...] = inherited,
+        ) -> Draft:
+            made = draft(written)
+            return evolve(
+                made, base=base_id, onto_latest=True, sources=tuple(dict.fromkeys((*inherited, *made.sources)))
+            )
 
         try:
             return log_contents(
-                store, project, kept, made, run_id=run_id, base=base, incremental=True, progress=progress
+                store, project, kept, make, run_id=run_id, base=base, incremental=True, progress=progress
             )
         except ConflictError:
             now = _latest(store, project, name)
@@ -133,6 +141,13 @@ def _manifest(store: Store, version: VersionRow | None) -> Manifest | None:
     if version is None or version.manifest is None:
         return None
     return manifests.read(store.blobs, store.codec, Digest(version.manifest))
+
+
+def _sources(store: Store, version: VersionRow | None) -> tuple[VersionId, ...]:
+    if version is None:
+        return ()
+    rows = store.views.select(SourceRow, version_id=version.version_id, order="source_id")
+    return tuple(row.source_id for row in rows)
 
 
 def _prefix(project: ProjectRow, name: str, distributed_id: str) -> str:

@@ -189,8 +189,7 @@ class Access(Filling):
 
     def _took(self, entries: int, size: int) -> None:
         found = self._version("download")
-        store = self.store if self._run is None else self.store.acting(run=self._run)
-        runs.downloaded(store, found.version.version_id, entries=entries, size=size)
+        runs.downloaded(self.store, found.version.version_id, entries=entries, size=size)
 
     def _run_of(self, row: RunRow) -> Any:  # noqa: ANN401 (a public run)
         return later("public_run", "Run").of(self.store, row, self._at)

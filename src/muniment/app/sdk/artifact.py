@@ -7,32 +7,31 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from muniment.app import catalog, lifecycle, link_artifact
-from muniment.app.clock import to_text
 from muniment.app.lifecycle import Edits
 from muniment.app.sdk import moves, session
-from muniment.app.sdk.access import Access
+from muniment.app.sdk.committing import Committing
 from muniment.app.sdk.contents import Contents
 from muniment.app.sdk.entry import MD5, SHA256, ArtifactManifestEntry
-from muniment.app.sdk.errors import as_comm_error
+from muniment.app.sdk.errors import ArtifactNotLoggedError, as_comm_error
 from muniment.app.sdk.later import later
-from muniment.app.sdk.manifest import ArtifactManifest
 from muniment.app.sdk.plain import metadata as plain_metadata
 from muniment.app.sdk.state import ERASED, Said
 from muniment.app.sdk.ttl import ArtifactTTL, from_ttl, to_ttl
 from muniment.app.transact import new_id
 from muniment.domain.errors import InvalidNameError, InvalidValueError
-from muniment.domain.manifest import Entry, wandb_digest
-from muniment.domain.values import REGISTRY_PREFIX, Json, TtlRule, alias_name, artifact_name, tag_name, type_name
+from muniment.domain.manifest import Entry
+from muniment.domain.values import Json, TtlRule, alias_name, artifact_name, tag_name, type_name
 
 if TYPE_CHECKING:
     from muniment.app.catalog import Found
+    from muniment.app.manifests import Manifest
     from muniment.app.store import Store
 
-LINKED_LIMIT = 500
+TTL = "Artifact.ttl"
 _INTERNAL = (("run_table", "run-"), ("code", "source-"))
 
 
-class Artifact(Access):
+class Artifact(Committing):
     """A draft to be filled with files and logged by a run; once logged, a version of its name.
 
     With *incremental* what is added changes the latest version instead of replacing it. *digest_algorithm* is
@@ -52,241 +51,35 @@ class Artifact(Access):
         digest_algorithm: str | None = None,
     ) -> None:
         _check_name(name, type)
-        self._start(name, type, incremental=incremental, digest_algorithm=digest_algorithm)
+        self._start(name, type, _is_md5(digest_algorithm))
         self.said.description = description
         self.said.metadata = plain_metadata(metadata)
+        self._incremental = incremental
         self._use_as = use_as
         self.storage_region = storage_region
+
+    storage_region: str | None = None
+
+    def _start(self, name: str, type: str, md5: bool, base: Manifest | None = None) -> None:
+        self._name, self._type, self._md5 = name, type, md5
+        self._contents = Contents(lambda: self.store, md5, base)
+        self._client_id = new_id()
 
     @classmethod
     def of(cls, store: Store, found: Found, at: int | None = None) -> Self:
         """Return the artifact for a version that was found, as of now or as it was at event *at*."""
         artifact = cls.__new__(cls)
-        artifact._start(found.artifact.name or ERASED, found.artifact.type or ERASED)
+        artifact._start(found.artifact.name or ERASED, found.artifact.type or ERASED, _is_md5(None))  # noqa: SLF001
+        artifact._at = at  # noqa: SLF001 (ours)
         artifact.settle(store, found)
-        artifact._at = at
         return artifact
 
     @classmethod
-    def internal(cls, name: str, type: str) -> Self:
-        """Return a draft of one of the types that are kept for the library itself, such as ``code``."""
+    def internal(cls, name: str, type: str, base: Manifest | None = None) -> Self:
+        """Return a draft, also of a type that is kept for the library itself, such as ``code``."""
         artifact = cls.__new__(cls)
-        artifact._start(artifact_name(name), type)
+        artifact._start(artifact_name(name), type, _is_md5(None), base)  # noqa: SLF001 (ours)
         return artifact
-
-    def _start(self, name: str, type: str, *, incremental: bool = False, digest_algorithm: str | None = None) -> None:
-        self._name, self._type = name, type
-        self._md5 = _is_md5(digest_algorithm)
-        self._contents = Contents(lambda: self.store, self._md5)
-        self._client_id = new_id()
-        self._incremental = incremental
-        self._distributed_id: str | None = None
-        self._use_as: str | None = None
-        self.storage_region: str | None = None
-
-    def __repr__(self) -> str:
-        return f"<Artifact {self.qualified_name if self._found else self._name}>"
-
-    # --- names --------------------------------------------------------------------------------------------------------
-
-    @property
-    def id(self) -> str | None:
-        """The id of the version; ``None`` for a draft."""
-        return None if self._found is None else self._found.version.version_id
-
-    @property
-    def entity(self) -> str:
-        """The team, or for a link the organisation, through which the artifact was reached."""
-        self._version("entity")
-        return self.owner_name()
-
-    @property
-    def project(self) -> str:
-        """The project, or for a link the registry, through which the artifact was reached."""
-        found = self._version("project")
-        registry = found.registry
-        return (found.project.name or ERASED) if registry is None else f"{REGISTRY_PREFIX}{registry.name or ERASED}"
-
-    @property
-    def name(self) -> str:
-        """The name; of a logged artifact with its version, such as ``digits:v3``."""
-        return self._name if self._found is None else f"{self._short}:{self.version}"
-
-    @property
-    def version(self) -> str:
-        """The version, such as ``v3``; for a link its number in the collection."""
-        found = self._version("version")
-        return f"v{found.version.index if found.link is None else found.link.index}"
-
-    @property
-    def qualified_name(self) -> str:
-        """The name with team and project, or organisation and registry, before it."""
-        self._version("qualified_name")
-        return f"{self.entity}/{self.project}/{self.name}"
-
-    @property
-    def collection(self) -> Any:  # noqa: ANN401 (an ArtifactCollection)
-        """The collection through which the artifact was reached."""
-        return later("collection", "ArtifactCollection").of(self.store, self._version("collection"), self._at)
-
-    @property
-    def source_entity(self) -> str:
-        """The team that logged the artifact."""
-        return self._version("source_entity").team.name or ERASED
-
-    @property
-    def source_project(self) -> str:
-        """The project that the artifact was logged in."""
-        return self._version("source_project").project.name or ERASED
-
-    @property
-    def source_name(self) -> str:
-        """The name and version under which the artifact was logged."""
-        found = self._version("source_name")
-        return f"{found.artifact.name or ERASED}:v{found.version.index}"
-
-    @property
-    def source_version(self) -> str:
-        """The version under which the artifact was logged."""
-        return f"v{self._version('source_version').version.index}"
-
-    @property
-    def source_qualified_name(self) -> str:
-        """The full name under which the artifact was logged."""
-        return f"{self.source_entity}/{self.source_project}/{self.source_name}"
-
-    @property
-    def source_collection(self) -> Any:  # noqa: ANN401 (an ArtifactCollection)
-        """The collection of all versions of the artifact where it was logged."""
-        return self.source_artifact.collection
-
-    @property
-    def source_artifact(self) -> Artifact:
-        """The artifact where it was logged; itself unless it is a link."""
-        found = self._version("source_artifact")
-        if found.link is None:
-            return self
-        source = catalog.origin(self.store.views, found.version.version_id, self._at)
-        return Artifact.of(self.store, source, self._at)
-
-    @property
-    def is_link(self) -> bool:
-        """Whether the artifact was reached through a registry."""
-        return self._version("is_link").link is not None
-
-    @property
-    def linked_artifacts(self) -> list[Artifact]:
-        """The artifact as reached through each of its links, at most 500; none for a link."""
-        found = self._version("linked_artifacts")
-        if found.link is not None:
-            return []
-        links = catalog.links_of(self.store.views, found.version.version_id, self._at)[:LINKED_LIMIT]
-        return [Artifact.of(self.store, link, self._at) for link in links]
-
-    @property
-    def linked_at(self) -> str | None:
-        """When the artifact was linked, if it is a link."""
-        link = self._version("linked_at").link
-        return None if link is None else to_text(link.linked_at)
-
-    @property
-    def url(self) -> str | None:
-        """The address of the artifact; there is no web page behind it."""
-        self._version("url")
-        return f"muniment://{self.qualified_name}"
-
-    @property
-    def _short(self) -> str:
-        found = self._found
-        if found is None:
-            return self._name
-        return (found.artifact.name if found.collection is None else found.collection.name) or ERASED
-
-    # --- content ------------------------------------------------------------------------------------------------------
-
-    @property
-    def type(self) -> str:
-        """The type, such as ``dataset`` or ``model``."""
-        return self._type
-
-    @property
-    def digest(self) -> str:
-        """The digest over all entries."""
-        if not self._md5:
-            return self._found.version.digest or ERASED if self._found else self.held().digest
-        return wandb_digest((path, entry.digest) for path, entry in self.manifest.entries.items())
-
-    @property
-    def digest_algorithm(self) -> str:
-        """Which digests are shown: ``SHA256``, or ``MD5`` as W&B shows them."""
-        return MD5 if self._md5 else SHA256
-
-    @property
-    def manifest(self) -> ArtifactManifest:
-        """The list of the artifact's files."""
-        return ArtifactManifest(self.held(), self, None if self._contents is None else self.remove)
-
-    @property
-    def size(self) -> int:
-        """The size in bytes, that of references included as far as it is known."""
-        return self._found.version.size if self._found else self.held().size
-
-    @property
-    def file_count(self) -> int:
-        """The number of files, references included."""
-        return self._version("file_count").version.entries
-
-    @property
-    def commit_hash(self) -> str:
-        """The digest under which the version was committed."""
-        return self._version("commit_hash").version.digest or ERASED
-
-    @property
-    def created_at(self) -> str:
-        """When the version was logged."""
-        return to_text(self._version("created_at").version.created_at)
-
-    @property
-    def updated_at(self) -> str:
-        """When the version was changed last."""
-        return to_text(self._version("updated_at").version.updated_at)
-
-    @property
-    def history_step(self) -> int | None:
-        """The step of the run at which the artifact was logged, if that is known."""
-        self._version("history_step")
-        return None
-
-    @property
-    def incremental(self) -> bool:
-        """Whether what is added changes the latest version instead of replacing it."""
-        return self._incremental
-
-    @property
-    def use_as(self) -> str | None:
-        """What W&B once used to name the role of an input; it has no meaning."""
-        return self._use_as
-
-    @property
-    def distributed_id(self) -> str | None:
-        """What the writers of one version have in common."""
-        return self._distributed_id
-
-    @distributed_id.setter
-    def distributed_id(self, distributed_id: str | None) -> None:
-        self._distributed_id = distributed_id
-
-    def json_encode(self) -> dict[str, Json]:
-        """Return how the artifact stands in a run's configuration."""
-        self._version("json_encode")
-        return {
-            "_type": "artifactVersion",
-            "_version": "v0",
-            "id": self.id,
-            "version": self.source_version,
-            "sequenceName": self.source_name.partition(":")[0],
-            "usedAs": self._use_as,
-        }
 
     # --- what is said about it ----------------------------------------------------------------------------------------
 
@@ -336,8 +129,9 @@ class Artifact(Access):
         ttl = self.said.ttl
         if ttl.rule is TtlRule.INHERIT:
             found = self._version("ttl")
-            if ttl == self.seen.ttl:
-                return from_ttl(lifecycle.ttl_in_force(found))
+            if ttl != self.seen.ttl:
+                raise ArtifactNotLoggedError(TTL, self)
+            return from_ttl(lifecycle.ttl_in_force(found))
         return from_ttl(ttl)
 
     @ttl.setter
@@ -358,22 +152,19 @@ class Artifact(Access):
         All changes are kept in one transaction. An alias that somebody else moved since it was looked at is
         AliasMovedMeanwhileError, and then nothing is kept.
         """
-        if self._found is not None:
-            self._keep()
-        elif self._pending is None:
+        if self._found is None and self._pending is None:
             later("starting", "log_alone")(self, project, settings)
+            return
+        self.wait()
+        self._keep()
 
     def new_draft(self) -> Artifact:
         """Return a draft that begins with what this version holds."""
-        found = self._version("new_draft")
-        base = self.held()
-        draft = Artifact.internal(found.artifact.name or ERASED, self._type)
-        draft._contents = Contents(lambda: self.store, draft._md5, None if isinstance(base, Contents) else base)
-        draft._store, draft._base = self._store, found
+        found, base = self._version("new_draft"), self.held()
+        draft = self.internal(found.artifact.name or ERASED, self._type, None if isinstance(base, Contents) else base)
+        draft._store, draft._base = self._store, found  # noqa: SLF001 (ours)
         draft.said.description, draft.said.metadata = self.description, plain_metadata(self.metadata)
         return draft
-
-    _base: Found | None = None
 
     def _keep(self) -> None:
         found, said, seen = self._changeable("save"), self.said, self.seen

@@ -31,6 +31,7 @@ class Contents:
     changes: dict[str, Staged | Removed] = field(factory=dict)
     added: dict[str, str] = field(factory=dict)
     targets: dict[str, Target] = field(factory=dict)
+    parents: dict[str, object] = field(factory=dict)
     _staging: Staging | None = None
     _sum: tuple[int, int, str] | None = None
 
@@ -52,9 +53,9 @@ class Contents:
         """Add references."""
         return [self._put(Staged(entry), overwrite=overwrite) for entry in entries]
 
-    def add_target(self, entry: Entry, target: Target) -> Entry:
-        """Add a reference to an entry of another artifact, which may not be logged yet."""
-        self.targets[entry.path] = target
+    def add_target(self, entry: Entry, parent: object, target: Target) -> Entry:
+        """Add a reference to an entry of an artifact, *parent*, that is not logged yet."""
+        self.targets[entry.path], self.parents[entry.path] = target, parent
         return self._put(Staged(entry), overwrite=False)
 
     def remove(self, path: str) -> None:
@@ -66,6 +67,7 @@ class Contents:
             raise MissingEntryError(msg)
         for each in paths:
             self.targets.pop(each, None)
+            self.parents.pop(each, None)
             if self.base is not None and self.base.get(each) is not None:
                 self.changes[each] = Removed(each)
             else:

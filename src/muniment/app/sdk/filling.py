@@ -186,7 +186,7 @@ class Filling(Stateful):
             (entry,) = resolve(self.store, target.ref_url(), path, md5=self._md5)
             return contents.add_entries([entry])[0]
         placeholder = evolve(target.entry, path=path, ref=target.ref_url())
-        return contents.add_target(placeholder, lambda: str(parent.wait().entry_address(target.path)))
+        return contents.add_target(placeholder, parent, lambda: str(parent.wait().entry_address(target.path)))
 
 
 def _inside(name: str | os.PathLike[str]) -> str:

@@ -67,7 +67,7 @@ class Facts(MutableMapping[str, Any]):
         self._values.update({key: self._convert(key, value) for key, value in values.items()})
         self._changed()
 
-    def _restore(self, values: Mapping[str, Json]) -> None:
+    def restore(self, values: Mapping[str, Json]) -> None:
         """Take over values without telling anybody."""
         self._values.update(values)
 

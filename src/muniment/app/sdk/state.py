@@ -14,7 +14,7 @@ from muniment.app.sdk.contents import Contents
 from muniment.app.sdk.errors import UsageError, WaitTimeoutError, finalized, not_logged
 from muniment.app.store import Store
 from muniment.domain.rows import OrganisationRow, TagRow
-from muniment.domain.values import INHERIT, Digest, Json, RunId, Ttl, TtlRule
+from muniment.domain.values import INHERIT, Digest, Json, Ttl, TtlRule
 from muniment.domain.version import State
 
 if TYPE_CHECKING:
@@ -65,12 +65,12 @@ class Stateful:
     _at: int | None = None
     _contents: Contents | None = None
     _manifest: Manifest | None = None
-    _pending: Future[Found] | None = None
-    _run: RunId | None = None
+    _pending: Future[None] | None = None
     _finalized = False
     _nowhere = False
     _said: Said | None = None
     _seen: Said | None = None
+    _handed: Said | None = None
     _md5 = False
 
     # --- the states ---------------------------------------------------------------------------------------------------
@@ -104,12 +104,16 @@ class Stateful:
         return self
 
     def settle(self, store: Store, found: Found) -> None:
-        """Become the version that was logged."""
+        """Become the version that was logged; what was changed since it was handed over waits for ``save()``."""
         if self._contents is not None:
             self._contents.close()
-        self._store, self._found, self._contents = store, found, None
-        self._said = self._seen = None
-        self._finalized = True
+        handed, changed = self._handed, self._said
+        self._said = self._seen = self._handed = None
+        self._store, self._found, self._contents, self._finalized = store, found, None, True
+        if handed is not None and changed is not None and changed != handed:
+            for name in ("description", "metadata", "ttl"):
+                if getattr(changed, name) != getattr(handed, name):
+                    setattr(self.said, name, getattr(changed, name))
 
     # --- guards -------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,15 @@
+"""What the library says to whoever runs a script: short lines on standard error."""
+
+from __future__ import annotations
+
+import sys
+
+from muniment.app.sdk import session
+from muniment.app.sdk.settings import Settings
+
+
+def say(text: str, settings: Settings | None = None) -> None:
+    """Say something, unless the user wants silence."""
+    silent = settings.silent if settings is not None and settings.silent is not None else None
+    if not (session.config().flag("silent") if silent is None else silent):
+        print(f"muniment: {text}", file=sys.stderr, flush=True)  # noqa: T201 (for whoever runs the script)
