@@ -90,7 +90,7 @@ def test_links_to_files_and_folders_are_followed(folder: Path, tmp_path: Path) -
 def test_a_link_back_up_is_refused_by_name(folder: Path) -> None:
     (folder / "a").mkdir()
     (folder / "a" / "loop").symlink_to(folder)
-    with pytest.raises(InvalidValueError, match="a/loop. is a link that leads back to a folder"):
+    with pytest.raises(InvalidValueError, match=r"a/loop. is a link that leads back to a folder"):
         walk(folder)
 
 
