@@ -16,7 +16,17 @@ from muniment.domain.alias import AliasMoved
 from muniment.domain.ports import Recorded
 from muniment.domain.registry import RegistryCreated, Visibility
 from muniment.domain.rows import ROWS, AliasRow, Cell, Change, Close, Insert, Patch, Put, RegistryRow, TimelineRow
-from muniment.domain.values import ERASED, Audit, CommandId, EventId, OrganisationId, PrincipalId, StreamId, VersionId
+from muniment.domain.values import (
+    ERASED,
+    Audit,
+    CommandId,
+    EventId,
+    OrganisationId,
+    PrincipalId,
+    RunId,
+    StreamId,
+    VersionId,
+)
 from tests.events import CLASSES, erased, events
 
 STREAM = StreamId("e" * 32)
@@ -129,6 +139,11 @@ def test_an_event_stands_in_the_timeline_of_its_stream_and_of_all_it_names_once(
     assert found == [Insert(TimelineRow(subject, 9)) for subject in (to, before, "c" * 32)]
     again = audit.fold(happened(AliasMoved(to, to), 2, slot))
     assert again == [Insert(TimelineRow(subject, 9)) for subject in (to, "c" * 32)]
+
+
+def test_an_event_of_a_run_stands_in_the_timeline_of_the_run_too() -> None:
+    by = attrs.evolve(happened(AliasMoved(VersionId("a" * 32)), 2), run=RunId("9" * 32))
+    assert Insert(TimelineRow("9" * 32, 9)) in audit.fold(by)
 
 
 def catalogued(kind: type[Any], found: list[Change]) -> list[Any]:

@@ -123,6 +123,14 @@ def test_latest_is_put_by_hand_unless_it_points_there() -> None:
     latest.given(LatestMoved(A)).when(move_latest, B, B).then_nothing()
 
 
+@pytest.mark.parametrize("now", [A, None])
+def test_latest_moves_only_from_where_it_was_expected(now: VersionId | None) -> None:
+    latest.when(move_latest, B, now, expected=now).then(LatestMoved(B))
+    latest.when(move_latest, B, now, expected=ANYWHERE).then(LatestMoved(B))
+    refused = latest.when(move_latest, B, now, expected=B)
+    refused.then_raises(AliasMovedMeanwhileError, "alias latest moved meanwhile — load the artifact again")
+
+
 def test_latest_is_removed_from_wherever_it_points() -> None:
     assert latest.when(remove_latest, A).then(LatestRemoved(A)) == LatestSlot(None)
     latest.given(LatestMoved(B)).when(remove_latest, A).then(LatestRemoved(A))
