@@ -41,9 +41,9 @@ class _Move:
     actor: PrincipalId
 
 
-def of_all(store: Store, at: int, organisation: str | None = None) -> Iterator[Pointer]:
-    """Yield the aliases of every collection of every registry of an organisation."""
-    for registry in registries.listed(store, organisation or store.config.text("organisation"), at):
+def of_all(store: Store, at: int) -> Iterator[Pointer]:
+    """Yield the aliases of every collection of every registry."""
+    for registry in registries.listed(store, at=at):
         yield from of_registry(store, registry.registry_id, at)
 
 

@@ -46,7 +46,9 @@ def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> 
     examples=("muniment artifact put -t dataset -n mnist ./data", "muniment lineage mnist:latest"),
 )
 @click.option("--home", metavar="DIR", help="The folder of the store; otherwise MUNIMENT_HOME, or ~/.muniment.")
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Print it.")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Print the version."
+)
 @click.pass_context
 def cli(context: click.Context, home: str | None) -> None:
     """Keep machine-learning artifacts as documents: versioned, linked, and every act on record."""

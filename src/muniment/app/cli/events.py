@@ -46,7 +46,11 @@ ID_LENGTH: Final = 32
 @click.option("--until", metavar="MOMENT", help="Not after: an ISO time, or a seq.")
 @click.option("--after", metavar="CURSOR", type=click.IntRange(0), help="Go on after this seq.")
 @click.option(
-    "-n", "--limit", type=click.IntRange(1), help="How many; by default the last 20, or all from a beginning on."
+    "-n",
+    "--limit",
+    type=click.IntRange(1),
+    metavar="N",
+    help="How many; by default the last 20, or all from a beginning on.",
 )
 @click.option("--follow", "-f", is_flag=True, help="Go on with what happens from now, until interrupted.")
 def events(

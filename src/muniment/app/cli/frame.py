@@ -123,7 +123,9 @@ def _json_option() -> click.Option:
 
 def page_options(command_: F) -> F:
     """Add ``--limit`` and ``--after``."""
-    limit = click.option("--limit", "-l", type=click.IntRange(1), default=100, show_default=True, help="How many.")
+    limit = click.option(
+        "--limit", "-l", type=click.IntRange(1), metavar="N", default=100, show_default=True, help="How many."
+    )
     after = click.option("--after", metavar="CURSOR", help="Go on after this cursor, which the page before ended with.")
     return limit(after(command_))
 

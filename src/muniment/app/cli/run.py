@@ -13,7 +13,7 @@ from muniment.app.labels import ERASED_TEXT, Labels
 from muniment.app.listing import Paging
 from muniment.app.runs import get
 from muniment.app.store import Store
-from muniment.app.subjects import subject
+from muniment.app.subjects import ID, subject
 from muniment.domain.errors import NotFoundError
 from muniment.domain.rows import RunRow
 from muniment.domain.run import RunState
@@ -58,7 +58,7 @@ def show(name: str, moment: str | None) -> Shown:
     """
     opened = store()
     at = seq_at(opened, moment)
-    found = subject(opened, name if "/" in name else f"runs/{name}", at)
+    found = subject(opened, name if "/" in name or ID.fullmatch(name) else f"runs/{name}", at)
     if found.kind not in {"run", "id"}:
         msg = f"{name!r} is a {found.kind} — name a run"
         raise NotFoundError(msg)

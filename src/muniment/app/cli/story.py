@@ -34,7 +34,9 @@ TABLE = ("name", "version", "set_at", "set_by", "seq")
 @click.argument("name")
 @click.option("--up", is_flag=True, help="Only what it was made from.")
 @click.option("--down", is_flag=True, help="Only what it led to.")
-@click.option("--depth", type=click.IntRange(1), default=lineages.DEPTH, help="How many steps in each direction.")
+@click.option(
+    "--depth", type=click.IntRange(1), metavar="N", default=lineages.DEPTH, help="How many steps in each direction."
+)
 @click.option("--dot", "form", flag_value="dot", help="Print it for Graphviz.")
 @click.option("--mermaid", "form", flag_value="mermaid", help="Print it for Mermaid.")
 @as_of_option
@@ -64,7 +66,7 @@ def lineage(name: str, up: bool, down: bool, depth: int, form: str | None, momen
 )
 @click.argument("name")
 @click.option("--newest-first", is_flag=True, help="The other way round.")
-@click.option("--limit", "-n", type=click.IntRange(1), default=100, show_default=True, help="How many.")
+@click.option("--limit", "-n", type=click.IntRange(1), metavar="N", default=100, show_default=True, help="How many.")
 @click.option("--after", metavar="CURSOR", help="Go on after this cursor, which the page before ended with.")
 @as_of_option
 def history(name: str, newest_first: bool, limit: int, after: str | None, moment: str | None) -> Shown:
