@@ -11,6 +11,7 @@ from click.shell_completion import CompletionItem
 
 if TYPE_CHECKING:
     from muniment.app.catalog import Found
+    from muniment.app.cli.show import Shown
     from muniment.app.config import Config
     from muniment.app.store import Store
     from muniment.domain.rows import ProjectRow
@@ -54,9 +55,7 @@ class Command(_WithExamples):
         """Run the command and print what it returns."""
         shown = super().invoke(ctx)
         if shown is not None:
-            from muniment.app.cli.show import show  # noqa: PLC0415 (help needs none of it)
-
-            show(shown, as_json=bool(ctx.meta.get(JSON)))
+            show_now(ctx, shown)
 
 
 class Group(_WithExamples, click.Group):
@@ -119,6 +118,13 @@ def _json_option() -> click.Option:
         callback=remember,
         help="Print one JSON object, or one a line for a list.",
     )
+
+
+def show_now(context: click.Context, shown: Shown) -> None:
+    """Print a result, in the form that was asked for."""
+    from muniment.app.cli.show import show  # noqa: PLC0415 (help needs none of it)
+
+    show(shown, as_json=bool(context.meta.get(JSON)))
 
 
 def page_options(command_: F) -> F:

@@ -9,8 +9,6 @@ from typing import Any, Final, TypeAlias
 import click
 from attrs import frozen
 
-from muniment.app.cli.frame import JSON
-
 Values: TypeAlias = Mapping[str, Any]
 NOTHING: Final = "-"
 KIB: Final = 1024
@@ -59,11 +57,6 @@ def show(shown: Shown, *, as_json: bool) -> None:
         case Many(rows=rows, line=line) if line is not None:
             for row in rows:
                 click.echo(line(row))
-
-
-def show_now(context: click.Context, shown: Shown) -> None:
-    """Print a result before the command ends, in the form that was asked for."""
-    show(shown, as_json=bool(context.meta.get(JSON)))
 
 
 def dumps(value: object) -> str:

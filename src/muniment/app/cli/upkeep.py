@@ -10,8 +10,8 @@ import click
 from muniment.app import checkpoints
 from muniment.app import collect as collecting
 from muniment.app import fsck as checking
-from muniment.app.cli.frame import command, store
-from muniment.app.cli.show import Many, One, Shown, Values, human_size, printable, show_now
+from muniment.app.cli.frame import command, show_now, store
+from muniment.app.cli.show import Many, One, Shown, Values, human_size, printable
 from muniment.app.collect import Plan, Report
 from muniment.domain.errors import StorageError
 
