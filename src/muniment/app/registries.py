@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
+from attrs import frozen
+
 from muniment.app import directory
 from muniment.app.store import Store
 from muniment.app.transact import Request, Steps, new_id
@@ -138,6 +140,50 @@ def protect(store: Store, row: RegistryRow, aliases: Collection[str]) -> None:
         "protect aliases",
         lambda registry: registries.set_protected_aliases(registry, chosen),
     )
+
+
+@frozen
+class RegistryEdits:
+    """Everything that one save changes about a registry, in one transaction; ``None`` leaves it alone.
+
+    An empty description takes it away; *types* are added; *all_types* opens it to all types, or narrows it to *types*.
+    """
+
+    name: str | None = None
+    description: str | None = None
+    visibility: Visibility | None = None
+    types: tuple[str, ...] = ()
+    all_types: bool | None = None
+
+
+def edit(store: Store, row: RegistryRow, edits: RegistryEdits) -> None:
+    """Make all the changes, or none."""
+    chosen = tuple(type_name(type_) for type_ in edits.types)
+    if edits.name is not None:
+        registry_name(edits.name)
+    kept = store.keep(row.registry_id, description=edits.description or None)["description"]
+    needed = Role.ADMIN if edits.visibility is not None else Role.MEMBER
+
+    def decide(steps: Steps) -> None:
+        act = f"change it (registry {row.name})"
+        directory.require_registry_role(steps.views, row, store.context.actor, needed, act)
+        id_ = row.registry_id
+        if edits.name is not None:
+            taken = steps.views.find(RegistryRow, organisation_id=row.organisation_id, name=edits.name)
+            taken_id = taken.registry_id if taken else None
+            steps.step(registries.REGISTRY, id_, registries.rename_registry, edits.name, taken_id)
+        if edits.description is not None:
+            steps.step(registries.REGISTRY, id_, registries.describe_registry, kept)
+        if edits.visibility is not None:
+            steps.step(registries.REGISTRY, id_, registries.change_visibility, edits.visibility)
+        narrow = edits.all_types is False
+        if chosen or narrow:
+            steps.step(registries.REGISTRY, id_, registries.accept_types, chosen, narrow=narrow)
+        if edits.all_types:
+            steps.step(registries.REGISTRY, id_, registries.accept_all_types)
+
+    arguments = [edits.name, edits.visibility and edits.visibility.value, sorted(chosen), edits.all_types]
+    store.transact(Request("edit registry", arguments, row.registry_id), decide)
 
 
 def delete(store: Store, row: RegistryRow) -> None:

@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 
 from attrs import frozen
 
-from muniment.app import catalog, directory
+from muniment.app import catalog, directory, lifecycle
 from muniment.app.store import Store
 from muniment.app.transact import Request, Steps, new_id
 from muniment.domain import principal as principals
 from muniment.domain import run as runs
 from muniment.domain.errors import NotFoundError
 from muniment.domain.ports import Views
-from muniment.domain.rows import EdgeRow, ProjectRow, RunRow, TeamRow
+from muniment.domain.rows import EdgeRow, ProjectRow, RunRow, TeamRow, VersionRow
 from muniment.domain.values import Json, Personal, ProjectId, Role, RunId, VersionId, plain_name
 
 
@@ -83,10 +83,15 @@ def named(store: Store, project: ProjectRow, key: str, at: int | None = None) ->
 
 
 def edit(store: Store, row: RunRow, draft: RunDraft) -> None:
-    """Change the name, job type, group, tags or notes of a run."""
-    notes = store.keep(row.run_id, notes=draft.notes)["notes"]
-    edited = runs.RunEdited(draft.name, draft.job_type, draft.group, draft.tags, notes)
-    _step(store, row, Request("edit run", None, row.run_id), lambda run: runs.edit_run(run, edited))
+    """Change the name, job type, group, tags or notes of a run, and its configuration if the draft has one."""
+    kept = store.keep(row.run_id, notes=draft.notes, config=draft.config)
+    edited = runs.RunEdited(draft.name, draft.job_type, draft.group, draft.tags, kept["notes"])
+
+    def decide(run: runs.Run) -> Sequence[runs.RunEvent]:
+        events = runs.edit_run(run, edited)
+        return [*events, *runs.change_config(run, kept["config"])] if draft.config is not None else events
+
+    _step(store, row, Request("edit run", None, row.run_id), decide)
 
 
 def change_config(store: Store, row: RunRow, config: Json) -> None:
@@ -106,9 +111,18 @@ def finish(
     _step(store, row, Request("finish run", exit_code, row.run_id), lambda run: runs.finish_run(run, finished))
 
 
-def delete(store: Store, row: RunRow) -> None:
-    """Let a run go; what it logged stays."""
-    _step(store, row, Request("delete run", None, row.run_id), runs.delete_run)
+def delete(store: Store, row: RunRow, *, delete_artifacts: bool = False) -> None:
+    """Let a run go; what it logged stays, unless it is to be marked deleted too, aliases and all."""
+
+    def decide(steps: Steps) -> None:
+        _permit(store, steps, row.project_id, "delete a run")
+        logged = steps.views.select(VersionRow, run_id=row.run_id, order="created_seq") if delete_artifacts else ()
+        for each in logged:
+            if catalog.is_live(steps.views, each):
+                lifecycle.mark_deleted(steps, each.version_id, each.artifact_id, delete_aliases=True)
+        steps.step(runs.RUN, row.run_id, runs.delete_run)
+
+    store.transact(Request("delete run", delete_artifacts, row.run_id), decide)
 
 
 def log_rows(store: Store, row: RunRow, rows: list[dict[str, Json]], last_step: int) -> None:
@@ -124,9 +138,9 @@ def log_rows(store: Store, row: RunRow, rows: list[dict[str, Json]], last_step: 
     store.transact(Request("log rows", [len(rows), last_step], row.run_id), decide)
 
 
-def history(store: Store, row: RunRow) -> list[dict[str, Json]]:
+def history(store: Store, row: RunRow, at: int | None = None) -> list[dict[str, Json]]:
     """Return all rows that a run logged, oldest first."""
-    events = [each.event for each in store.ledger.read(stream=runs.trace_stream(row.run_id))]
+    events = [each.event for each in store.ledger.read(stream=runs.trace_stream(row.run_id), until=at)]
     logged = [event for event in events if isinstance(event, runs.RunLogged)]
     values = store.vault.get_many({event.values.slot for event in logged})
     return [line for event in logged for line in values.get(event.values.slot, [])]
