@@ -11,7 +11,7 @@ from muniment.app.store import Store
 from muniment.app.transact import Request, Steps, new_id
 from muniment.domain import principal as principals
 from muniment.domain import run as runs
-from muniment.domain.errors import NotFoundError
+from muniment.domain.errors import ConflictError, NotFoundError
 from muniment.domain.ports import Views
 from muniment.domain.rows import EdgeRow, ProjectRow, RunRow, TeamRow, VersionRow
 from muniment.domain.values import Json, Personal, ProjectId, Role, RunId, VersionId, plain_name
@@ -33,6 +33,18 @@ class RunDraft:
 def start(store: Store, project: ProjectRow, draft: RunDraft) -> RunRow:
     """Begin a run, or go on with the one of this key."""
     plain_name(draft.key, "Run id")
+    while True:
+        try:
+            return _start(store, project, draft)
+        except _RunMeanwhileError:
+            continue
+
+
+class _RunMeanwhileError(ConflictError):
+    """The run was begun or deleted after its personal values were put into the vault for another owner."""
+
+
+def _start(store: Store, project: ProjectRow, draft: RunDraft) -> RunRow:
     there = store.views.find(RunRow, project_id=project.project_id, key=draft.key)
     run_id = there.run_id if there else RunId(new_id())
     kept = store.keep(run_id, notes=draft.notes, config=draft.config or None)
@@ -50,11 +62,12 @@ def start(store: Store, project: ProjectRow, draft: RunDraft) -> RunRow:
     def decide(steps: Steps) -> str:
         _permit(store, steps, project.project_id, "start a run")
         taken = steps.views.find(RunRow, project_id=project.project_id, key=draft.key)
-        id_ = taken.run_id if taken else run_id
-        steps.step(runs.RUN, id_, runs.start_run, started, taken.run_id if taken else None)
+        if (taken.run_id if taken else None) != (there.run_id if there else None):
+            raise _RunMeanwhileError(draft.key)
+        steps.step(runs.RUN, run_id, runs.start_run, started, taken.run_id if taken else None)
         if taken is not None and draft.config:
-            steps.step(runs.RUN, id_, runs.change_config, kept["config"])
-        return id_
+            steps.step(runs.RUN, run_id, runs.change_config, kept["config"])
+        return run_id
 
     receipt = store.transact(Request("start run", [project.project_id, draft.key], run_id), decide)
     return get(store, RunId(receipt.answer))
