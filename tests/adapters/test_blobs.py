@@ -274,6 +274,16 @@ def test_a_movable_file_that_turns_out_to_lie_elsewhere_is_copied(
     assert halves(store) == []
 
 
+@pytest.mark.parametrize("room", [0, 1 << 20], ids=["one-by-one", "listed"])
+def test_many_blobs_are_looked_for_at_once(store: LocalBlobStore, monkeypatch: pytest.MonkeyPatch, room: int) -> None:
+    monkeypatch.setattr("muniment.adapters.blobs.local.LISTED_BYTES", room)
+    neighbours = [each for each in (source(b"%d" % number) for number in range(8000)) if each.digest.startswith("7")]
+    there, lost = neighbours[::2], neighbours[1::2]
+    assert all(result.error is None for result in store.put_many(there))
+    wanted = [each.digest for each in neighbours]
+    assert store.missing([*wanted, Digest("../x"), Digest("")]) == {"../x", "", *(each.digest for each in lost)}
+
+
 def test_what_is_no_file_cannot_be_read(store: LocalBlobStore) -> None:
     place(store, named(HELLO)).mkdir(parents=True)
     with pytest.raises(StorageError, match="Is a directory") as caught:

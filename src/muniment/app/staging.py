@@ -27,7 +27,7 @@ from muniment.domain.values import Digest
 Policy: TypeAlias = Literal["mutable", "immutable"]
 POLICIES: Final[tuple[Policy, ...]] = ("mutable", "immutable")
 LOCK: Final = "lock"
-CHUNK: Final = 8192
+CHUNK: Final = 4096
 """How many files are looked at before the first of them is read."""
 
 

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 BATCH_FILES: Final = 1024
+WORTH_LISTING: Final = 8
+LISTED_BYTES: Final = 1024
+"""How large a folder may be, for each blob looked for in it, to be listed: about ten names."""
 BATCH_BYTES: Final = 64 << 20
 BUFFER_BYTES: Final = 1 << 20
 SYNC_THREADS: Final = 8
@@ -90,11 +93,15 @@ class LocalBlobStore:
             yield from self._put_batch(batch)
 
     def get(self, digest: Digest) -> bytes:
-        with self.open(digest) as file:
-            try:
+        if not is_digest(digest):
+            raise absent(digest)
+        try:
+            with FileIO(self._path(digest)) as file:
                 content = file.read()
-            except OSError as error:
-                raise refused(digest, error) from error
+        except FileNotFoundError:
+            raise absent(digest) from None
+        except OSError as error:
+            raise refused(digest, error) from error
         return verified(digest, content)
 
     def open(self, digest: Digest, start: int = 0, length: int | None = None) -> BinaryIO:
@@ -111,7 +118,16 @@ class LocalBlobStore:
         return BufferedReader(file if length is None else _Span(file, length))
 
     def missing(self, digests: Collection[Digest]) -> set[Digest]:
-        return {digest for digest in digests if self._size(digest) is None}
+        folders: dict[str, list[Digest]] = {}
+        for digest in digests:
+            folders.setdefault(digest[:2] if is_digest(digest) else "", []).append(digest)
+        missing: set[Digest] = set(folders.pop("", ()))
+        for prefix, wanted in folders.items():
+            if self._is_short(prefix, len(wanted)):
+                missing |= set(wanted).difference(_names(self.folder / BLOBS / prefix))
+            else:
+                missing.update(digest for digest in wanted if self._size(digest) is None)
+        return missing
 
     def delete_many(self, digests: Iterable[Digest]) -> Iterator[BlobResult]:
         left = iter(digests)
@@ -143,6 +159,16 @@ class LocalBlobStore:
                 msg = f"cannot remove what an interrupted put left behind: {error.strerror}"
                 raise StorageError(msg) from error
         return freed
+
+    def _is_short(self, prefix: str, wanted: int) -> bool:
+        """Whether a folder is listed in less time than so many of its files are looked up one by one."""
+        if wanted < WORTH_LISTING:
+            return False
+        try:
+            size = os.stat(f"{self.folder}/{BLOBS}/{prefix}").st_size  # noqa: PTH116 (text in, text out)
+        except OSError:
+            return False  # looking them up will say why
+        return size <= wanted * LISTED_BYTES
 
     def _path(self, digest: str) -> str:
         return f"{self.folder}/{BLOBS}/{digest[:2]}/{digest}"
@@ -208,12 +234,12 @@ class LocalBlobStore:
             blob.done = self._place(blob.file, blob.source)
 
     def _place(self, file: str, source: BlobSource) -> bool:
-        target = Path(self._path(source.digest))
+        target = self._path(source.digest)
         try:
-            return _link(Path(file), target, source.size)
+            return _link(file, target, source.size)
         except FileNotFoundError:
-            target.parent.mkdir(0o700, exist_ok=True)
-            return _link(Path(file), target, source.size)
+            Path(target).parent.mkdir(0o700, exist_ok=True)
+            return _link(file, target, source.size)
 
     def _remove(self, blob: _Pending) -> None:
         if self._size(blob.source.digest) is not None:
@@ -315,7 +341,7 @@ def _write(file: FileIO, content: memoryview) -> None:
 def _sync(blob: _Pending) -> None:
     if blob.file is not None:
         if not blob.ours:
-            Path(blob.file).chmod(0o600)
+            os.chmod(blob.file, 0o600)  # noqa: PTH101 (a Path for each would cost as much again)
         _sync_file(blob.file)
 
 
@@ -327,18 +353,19 @@ def _sync_file(path: str) -> None:
         os.close(file)
 
 
-def _link(file: Path, target: Path, size: int) -> bool:
+def _link(file: str, target: str, size: int) -> bool:
     """Give *file* the name *target*, unless a good blob has it."""
     try:
-        target.hardlink_to(file)
+        os.link(file, target)
     except OSError as error:
         if error.errno not in MUST_RENAME:
             raise
-        if target.exists() and target.stat().st_size == size:
+        there = Path(target)
+        if there.exists() and there.stat().st_size == size:
             return False
-        file.replace(target)
+        Path(file).replace(there)
     else:
-        file.unlink()
+        os.unlink(file)  # noqa: PTH108 (a Path for each would cost as much again)
     return True
 
 
