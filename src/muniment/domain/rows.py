@@ -236,7 +236,10 @@ class TagRow(Row):
     """A tag on a version, artifact, collection or run."""
 
     table = Table(
-        "tags", ("owner_id", "tag_id"), (("owner_id", "tag"),), (Lookup(("owner_id",), "tag"), Lookup(("tag",), "owner_id"))
+        "tags",
+        ("owner_id", "tag_id"),
+        (("owner_id", "tag"),),
+        (Lookup(("owner_id",), "tag"), Lookup(("tag",), "owner_id")),
     )
     owner_id: str
     tag_id: str
@@ -269,7 +272,9 @@ class ErasedEntryRow(Row):
 
 @frozen
 class RegistryRow(Row):
-    table = Table("registries", ("registry_id",), (("organisation_id", "name"),), (Lookup(("organisation_id",), "name"),))
+    table = Table(
+        "registries", ("registry_id",), (("organisation_id", "name"),), (Lookup(("organisation_id",), "name"),)
+    )
     registry_id: RegistryId
     organisation_id: OrganisationId
     name: str | None
