@@ -170,6 +170,15 @@ class Scene:
         assert row is not None
         return row
 
+    def blobs(self) -> set[Digest]:
+        return {digest for digest, _ in self.store.blobs.list()}
+
+    def contents(self, text: str) -> list[str]:
+        """Return the texts of the files of a version."""
+        manifest = Digest(self.find(text).version.manifest or "")
+        entries = manifests.read(self.store.blobs, self.store.codec, manifest).contents()
+        return [self.store.blobs.get(digest).decode() for digest, _ in entries]
+
     def since(self, seq: int) -> list[Recorded]:
         return list(self.store.ledger.read(after=seq))
 
