@@ -101,8 +101,9 @@ class Api(Lists):
 
     def artifact_exists(self, name: str, type: str | None = None) -> bool:
         """Whether there is an artifact of this name (and type)."""
+        address = self._address(name)
         try:
-            found = catalog.find(self._store.views, self._address(name), self._at)
+            found = catalog.find(self._store.views, address, self._at)
         except (NotFoundError, VersionDeletedError):
             return False
         return type is None or found.artifact.type == type
@@ -115,8 +116,8 @@ class Api(Lists):
 
     def artifact_collection_exists(self, name: str, type: str | None = None) -> bool:
         """Whether there is a collection of this name (and type)."""
+        address = self._address(name)
         try:
-            address = self._address(name)
             collection_of_type(self._shelf(address.owner, address.project), type, address.name)
         except NotFoundError:
             return False

@@ -60,6 +60,13 @@ def of(store: Store, registry: RegistryRow, at: int | None) -> list[UserMember |
     return sorted(found, key=lambda member: (member.kind is MemberKind.TEAM, member.name))
 
 
+def add(store: Store, registry: RegistryRow, someone: Someone, role: str) -> None:
+    """Let somebody in who is not in yet."""
+    id_, kind = _meant(store, registry, someone, adding=True)
+    if store.views.find(MemberRow, scope_id=registry.registry_id, member_id=id_) is None:
+        registries.set_role(store, registry, id_, kind, role_named(role))
+
+
 def set_role(store: Store, registry: RegistryRow, someone: Someone, role: str | None) -> None:
     """Give somebody a role in a registry, or take the membership away."""
     id_, kind = _meant(store, registry, someone, adding=role is not None)

@@ -243,11 +243,9 @@ class Registry:
     def add_members(self, *members_: Someone | Iterable[Someone], role: str = "viewer") -> Registry:
         """Let users and teams in, given as objects or by name; who is in already keeps the role."""
         current(self._at, "Registry.add_members")
-        there = {member.name for member in self.members()}
         with as_comm_error():
             for someone in _each(members_):
-                if (someone if isinstance(someone, str) else someone.name) not in there:
-                    members.set_role(self._store, self._row, someone, role)
+                members.add(self._store, self._row, someone, role)
         return self
 
     def remove_members(self, *members_: Someone | Iterable[Someone]) -> Registry:
