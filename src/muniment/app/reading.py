@@ -135,7 +135,7 @@ def _attempt(reading: Reading, before: os.stat_result | None, with_md5: bool) ->
         os.close(file)
     if size != before.st_size or _identity(before) != _identity(after):
         return None
-    return Content(Digest(strong), weak, after)
+    return Content(Digest(strong), weak, before if before.st_ctime_ns == after.st_ctime_ns else after)
 
 
 def _identity(look: os.stat_result) -> tuple[int, int, int, int]:
