@@ -24,7 +24,8 @@ from tests.app.story import Story
 
 
 @pytest.fixture
-def story() -> Story:
+def story(monkeypatch: pytest.MonkeyPatch) -> Story:
+    monkeypatch.setenv("MUNIMENT_ACTOR", "ada")
     return Story()
 
 

@@ -12,7 +12,8 @@ from tests.app.story import Story
 
 
 @pytest.fixture
-def story() -> Story:
+def story(monkeypatch: pytest.MonkeyPatch) -> Story:
+    monkeypatch.setenv("MUNIMENT_ACTOR", "ada")
     return Story()
 
 
@@ -171,6 +172,22 @@ def test_only_admins_move_protected_aliases(api: wandb.Api, monkeypatch: pytest.
         wandb.Api().artifact("small:v0").link("wandb-registry-golden/chosen", ["gold"])
     with pytest.raises(PermissionDeniedError):
         wandb.Api().registry("golden").protect_aliases([])
+
+
+def test_a_member_may_describe_a_registry_but_only_an_admin_restricts_it(
+    api: wandb.Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.registry("golden").add_members("bea", role="member")
+    monkeypatch.setenv("MUNIMENT_ACTOR", "bea")
+    registry = wandb.Api().registry("golden")
+    registry.description = "described by bea"
+    registry.save()
+
+    registry.description, registry.visibility = "restricted by bea", "restricted"
+    with pytest.raises(PermissionDeniedError, match="admin"):
+        registry.save()
+
+    assert wandb.Api().registry("golden").description == "described by bea"
 
 
 def test_collections_are_found_by_filter_and_in_order(api: wandb.Api) -> None:
