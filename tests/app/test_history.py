@@ -230,6 +230,7 @@ def test_a_moment_is_an_event_or_a_time(story: Story) -> None:
     last = clock.to_datetime(head.recorded_at)
 
     assert history.as_of(story.store, seq) == history.as_of(story.store, str(seq)) == seq
+    assert history.as_of(story.store, "now") == seq
     assert history.as_of(story.store, clock.to_text(head.recorded_at)) == seq
     assert history.as_of(story.store, last.isoformat()) == seq
     assert history.as_of(story.store, last) == seq

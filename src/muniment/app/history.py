@@ -59,7 +59,9 @@ class Act:
 
 
 def as_of(store: Store, moment: str | int | datetime) -> int:
-    """Return the ``seq`` that a moment means: an event's number, or a time (without an offset it is UTC)."""
+    """Return the ``seq`` that a moment means: an event's number, ``now``, or a time (without an offset it is UTC)."""
+    if moment == "now":
+        return store.ledger.head().size
     if isinstance(moment, str) and not moment.strip().lstrip("-").isdecimal():
         return store.ledger.at(clock.from_text(moment.strip()))
     if isinstance(moment, datetime):
