@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from attrs import define
+from attrs import define, evolve
 
 from muniment.app import clock, lifecycle, registries
 from muniment.app.catalog import Found
@@ -45,7 +45,7 @@ class ArtifactCollection:
 
     def __init__(self, store: Store, row: ArtifactRow | CollectionRow, at: int | None = None) -> None:
         self._store, self._row, self._at = store, row, at
-        self._said, self._seen = self._read(), self._read()
+        self._read()
 
     @classmethod
     def of(cls, store: Store, found: Found, at: int | None = None) -> ArtifactCollection:
@@ -201,17 +201,18 @@ class ArtifactCollection:
             msg = f"collection {self._seen.name} is not here any more"
             raise NotFoundError(msg)
         self._row = now
-        self._said, self._seen = self._read(), self._read()
+        self._read()
         return self
 
     # --- inside -------------------------------------------------------------------------------------------------------
 
-    def _read(self) -> _Said:
+    def _read(self) -> None:
         row = self._row
         texts = filters.personal(self._store, [row.description])
         description = None if row.description is None else texts.get(row.description, ERASED_TEXT)
         tags = filters.tags(self._store, self.id, self._at)
-        return _Said(row.name or ERASED_TEXT, row.type or ERASED_TEXT, description, tags)
+        self._seen = _Said(row.name or ERASED_TEXT, row.type or ERASED_TEXT, description, tags)
+        self._said = evolve(self._seen, tags=list(tags))
 
     @property
     def _project(self) -> ProjectRow | None:
