@@ -22,7 +22,7 @@ from muniment.app.config import load
 from muniment.app.projections import FOLDS
 from muniment.app.store import Store
 from muniment.domain.checkpoint import log_name
-from muniment.domain.ports import Ledger
+from muniment.domain.ports import Context, Ledger
 from muniment.domain.values import Micros
 
 START: Micros = 1_700_000_000_000_000
@@ -63,26 +63,24 @@ def sqlite_store(folder: Path) -> Store:
 def store_on(ledger: Ledger, folder: Path, clock: Callable[[], Micros]) -> Store:
     """Return a store on this ledger, entered by its first admin, ``ada``."""
     vault = MemoryVault(ledger.origin, clock)
+    context = directory.enter(ledger, vault, "ada", organisation="local", team="local", project="uncategorized")
+    return join(ledger, folder, clock, context, vault)
+
+
+def join(
+    ledger: Ledger, folder: Path, clock: Callable[[], Micros], context: Context, vault: MemoryVault | None = None
+) -> Store:
+    """Return a store on this ledger, acted on by somebody who is known there."""
     blobs = MemoryBlobStore()
-    config = load({"MUNIMENT_HOME": str(folder), "MUNIMENT_ACTOR": "ada"})
-    files = SqliteFileMemory(folder / "files.sqlite3")
     name = log_name(ledger.origin)
-    context = directory.enter(
-        ledger,
-        vault,
-        "ada",
-        organisation=config.text("organisation"),
-        team=config.text("entity"),
-        project=config.text("project"),
-    )
     return Store(
-        config=config,
+        config=load({"MUNIMENT_HOME": str(folder), "MUNIMENT_ACTOR": "ada"}),
         ledger=ledger,
-        vault=vault,
+        vault=vault or MemoryVault(ledger.origin, clock),
         blobs=blobs,
         cache=blobs,
         codec=MsgpackManifestCodec(),
-        files=files,
+        files=SqliteFileMemory(folder / "files.sqlite3"),
         references={"file": FileReferences()},
         clock=clock,
         make_signer=lambda: signing.SigningKey.at(folder / "signing.key", name),

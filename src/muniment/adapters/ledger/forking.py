@@ -1,7 +1,7 @@
 """What happens to open ledgers when their process forks.
 
-A child must not use its parent's connections, and a batch must not be half done in it. So a fork waits until no
-batch runs, and the child closes what it inherited before it does anything else.
+A child must not use its parent's connections, and what another thread was doing with the database is never finished
+in it. So a fork waits until no thread writes or reads, and the child closes what it inherited before all else.
 """
 
 from __future__ import annotations

@@ -233,16 +233,17 @@ class SqliteLedger:
         self.recorder.datastore.close()
 
     def before_fork(self) -> None:
-        """Wait until nothing is being written."""
+        """Wait until nothing is being written or read."""
         self._group.pause()
+        self._file.pause()
 
     def after_fork(self, *, child: bool) -> None:
         """Go on; a child begins with connections of its own and with no work that others wait for."""
-        if not child:
-            self._group.resume()
-            return
-        self._file.close()
-        self._group = GroupCommit(self._run_batch)
+        self._file.resume()
+        self._group.resume()
+        if child:
+            self._file.close()
+            self._group = GroupCommit(self._run_batch)
 
 
 def _attempt(waiting: Waiting, desk: SqliteDesk) -> tuple[Waiting, object, BaseException | None]:

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 
 from attrs import define, field
 
@@ -17,6 +18,8 @@ from muniment.adapters.ledger.recorder import CREATE
 from muniment.adapters.ledger.sqlite_desk import SqlRows
 from muniment.adapters.ledger.sqlite_errors import damaged
 from muniment.domain.errors import StorageError
+
+C = TypeVar("C", bound=sqlite3.Connection)
 
 SCHEMA = 1
 TABLES = (
@@ -37,13 +40,54 @@ SETTINGS = ("synchronous = FULL", "secure_delete = ON", "temp_store = MEMORY")
 """Durable when it is said to be; what is deleted is overwritten; nothing of it goes to the folder for scratch files."""
 
 
+class _Cursor(sqlite3.Cursor):
+    """A cursor that a fork can wait for: whatever it does, it does holding the lock of its connection."""
+
+    connection: _Connection
+
+    def execute(self, sql: str, parameters: Any = ()) -> _Cursor:  # noqa: ANN401 (what sqlite3 takes)
+        with self.connection.busy:
+            return super().execute(sql, parameters)
+
+    def fetchall(self) -> list[Any]:
+        with self.connection.busy:
+            return super().fetchall()
+
+    def fetchone(self) -> Any:  # noqa: ANN401 (a row)
+        """Return the one row there is; nothing is left to be done when the cursor goes."""
+        rows = self.fetchall()
+        return rows[0] if rows else None
+
+    def __next__(self) -> Any:  # noqa: ANN401 (a row)
+        with self.connection.busy:
+            return super().__next__()
+
+
+class _Connection(sqlite3.Connection):
+    """A connection for reading."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:  # noqa: ANN401 (what sqlite3 takes)
+        self.busy = threading.RLock()
+        super().__init__(*arguments, **settings)
+
+    def cursor(self, *_: object) -> _Cursor:  # type: ignore[override]
+        return super().cursor(_Cursor)
+
+    def close(self) -> None:
+        with self.busy:
+            super().close()
+
+
 @define(eq=False)
 class LedgerFile:
     """One file, one connection for whoever writes and one for each thread that reads."""
 
     path: Path
     _writer: sqlite3.Connection | None = None
-    _readers: dict[threading.Thread, sqlite3.Connection] = field(factory=dict)
+    _readers: dict[threading.Thread, _Connection] = field(factory=dict)
+    _apart: list[_Connection] = field(factory=list)
+    _paused: list[threading.RLock] = field(factory=list)
+    _opening: threading.RLock = field(factory=threading.RLock)
 
     def open(self, rows: SqlRows) -> str:
         """Make the file if it is not there; return the ledger's origin."""
@@ -91,7 +135,7 @@ class LedgerFile:
     def writer(self) -> sqlite3.Connection:
         """Return the connection for writing, which only one thread at a time may use."""
         if self._writer is None:
-            self._writer = self._connect()
+            self._writer = self._connect(sqlite3.Connection)
         return self._writer
 
     def reader(self) -> sqlite3.Cursor:
@@ -99,38 +143,58 @@ class LedgerFile:
         thread = threading.current_thread()
         connection = self._readers.get(thread)
         if connection is None:
-            self._close_those_of_ended_threads()
-            connection = self._readers[thread] = self._connect()
+            with self._opening:
+                self._close_those_of_ended_threads()
+                connection = self._readers[thread] = self._connect(_Connection)
         return connection.cursor()
 
     @contextmanager
     def apart(self) -> Iterator[sqlite3.Cursor]:
         """Open a connection of its own, for a long look at one moment."""
-        connection = self._connect()
+        with self._opening:
+            connection = self._connect(_Connection)
+            self._apart.append(connection)
         try:
             yield connection.cursor()
         finally:
-            connection.close()
+            with self._opening:
+                self._apart = [each for each in self._apart if each is not connection]
+                connection.close()
 
     def close(self) -> None:
         """Close all connections; the next use opens new ones."""
-        connections = [*self._readers.values(), *([self._writer] if self._writer else [])]
-        self._readers, self._writer = {}, None
-        for connection in connections:
-            connection.close()
+        with self._opening:
+            connections = [*self._readers.values(), *self._apart, *([self._writer] if self._writer else [])]
+            self._readers, self._apart, self._writer = {}, [], None
+            for connection in connections:
+                connection.close()
 
-    def _connect(self) -> sqlite3.Connection:
+    def pause(self) -> None:
+        """Wait until no thread reads, and let none begin before *resume*."""
+        self._opening.acquire()
+        self._paused = [each.busy for each in (*self._readers.values(), *self._apart)]
+        for lock in self._paused:
+            lock.acquire()
+
+    def resume(self) -> None:
+        """Let threads read again."""
+        for lock in self._paused:
+            lock.release()
+        self._paused = []
+        self._opening.release()
+
+    def _connect(self, factory: type[C]) -> C:
         uri = f"{self.path.absolute().as_uri()}?mode=rw"
-        connection = sqlite3.connect(uri, uri=True, timeout=60, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(
+            uri, uri=True, timeout=60, isolation_level=None, check_same_thread=False, factory=factory
+        )
         for setting in SETTINGS:
             connection.execute(f"PRAGMA {setting}")
         return connection
 
     def _close_those_of_ended_threads(self) -> None:
-        for thread in list(self._readers):
-            connection = None if thread.is_alive() else self._readers.pop(thread, None)
-            if connection is not None:
-                connection.close()
+        for thread in [thread for thread in self._readers if not thread.is_alive()]:
+            self._readers.pop(thread).close()
 
 
 def _create(cursor: sqlite3.Cursor, rows: SqlRows) -> None:
