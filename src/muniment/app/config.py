@@ -151,7 +151,7 @@ def _outer(setting: Setting, environ: Mapping[str, str], arguments: Mapping[str,
 def _file(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # opening the store says that the home is no folder
         return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         msg = f"config.toml in the home folder cannot be read: {getattr(error, 'strerror', None) or error}"
