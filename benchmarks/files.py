@@ -50,10 +50,18 @@ with open(sys.argv[1], "rb") as file:
 
 @frozen
 class Taken:
-    """What one process took: CPU seconds of it and its children, and the peak memory in MiB."""
+    """What one process took: CPU seconds of it and its children, and the peak memory in MiB.
+
+    Of several rounds, these are the medians, and *low* and *high* the extremes of the CPU seconds.
+    """
 
     cpu: float
     peak: float
+    low: float = 0.0
+    high: float = 0.0
+
+    def __str__(self) -> str:
+        return f"{self.cpu:.2f} s ({self.low:.2f}–{self.high:.2f})"
 
 
 @frozen
@@ -142,26 +150,31 @@ def measure(rounds: int, scale: float) -> dict[str, Taken]:
                 taken[name].append(each)
             shutil.rmtree(scratch)
     return {
-        name: Taken(statistics.median(t.cpu for t in each), statistics.median(t.peak for t in each))
+        name: Taken(
+            statistics.median(t.cpu for t in each),
+            statistics.median(t.peak for t in each),
+            min(t.cpu for t in each),
+            max(t.cpu for t in each),
+        )
         for name, each in taken.items()
     }
 
 
 def table(medians: dict[str, Taken]) -> Iterator[str]:
     """Yield the lines of the table."""
-    yield "| what | CPU | floor | ratio | bar | peak memory | bar |"
+    yield "| what | CPU (least–most) | floor (least–most) | ratio | bar | peak memory | bar |"
     yield "|---|---|---|---|---|---|---|"
     for step in STEPS:
         taken = medians[step.name]
         memory = f"{taken.peak:.0f} MiB | ≤ {step.memory} MiB {verdict(taken.peak, step.memory)}"
         if step.floor is None:
             held = verdict(taken.cpu, step.bar)
-            yield f"| {step.name} | {taken.cpu:.2f} s | - | - | ≤ {step.bar} s {held} | {memory} |"
+            yield f"| {step.name} | {taken} | - | - | ≤ {step.bar} s {held} | {memory} |"
             continue
-        floor = medians[step.floor].cpu
-        ratio = taken.cpu / floor
+        floor = medians[step.floor]
+        ratio = taken.cpu / floor.cpu
         held = verdict(ratio, step.bar)
-        cells = f"{taken.cpu:.2f} s | {step.floor}: {floor:.2f} s | {ratio:.2f} | ≤ {step.bar} {held}"
+        cells = f"{taken} | {step.floor}: {floor} | {ratio:.2f} | ≤ {step.bar} {held}"
         yield f"| {step.name} | {cells} | {memory} |"
 
 
