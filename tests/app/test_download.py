@@ -29,7 +29,6 @@ from muniment.domain.errors import (
     CorruptError,
     InvalidNameError,
     InvalidValueError,
-    MunimentError,
     NotFoundError,
     StorageError,
     StorageFullError,
@@ -201,10 +200,11 @@ def test_a_folder_in_the_place_of_a_file_is_refused(store: Store, root: Path) ->
         download(store, log(store, {"x": b"x"}), root)
 
 
-def test_a_file_in_the_place_of_the_root_is_refused(store: Store, root: Path) -> None:
+def test_a_file_in_the_place_of_the_root_is_refused(store: Store, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root.write_text("in the way")
-    with pytest.raises(MunimentError, match="the folder to download to"):
-        download(store, log(store, {"x": b"x"}), root)
+    monkeypatch.chdir(root.parent)
+    with pytest.raises(StorageError, match="^'out' cannot be written"):
+        download(store, log(store, {"x": b"x"}), root.name)
     assert root.read_text() == "in the way"
 
 

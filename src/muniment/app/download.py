@@ -72,7 +72,7 @@ def download(
     """
     manifest = version if isinstance(version, Manifest) else manifest_of(store, version)
     top = os.path.abspath(os.fspath(root))  # noqa: PTH100 (text in, text out)
-    with Ground(top) as ground:
+    with Ground(top, os.fspath(root)) as ground:
         work = _Download(store, ground, Fetcher(store), allow_missing_references, bool(skip_cache))
         done = list(_spread(work.place, manifest.entries(path_prefix or "")))
     return Downloaded(
