@@ -157,11 +157,13 @@ class Scene:
         """Return the numbers of the live versions of an artifact, or of the links of a collection."""
         if "/" in name:
             registry, collection = name.split("/")
-            row = catalog.collection_named(self.views, self.registry(registry), collection, at)
+            there = directory.registry(self.views, "local", registry, at)
+            row = catalog.collection_named(self.views, there, collection, at)
             return [
                 link.index for link in self.views.select(LinkRow, at=at, collection_id=row.collection_id, order="index")
             ]
-        artifact = catalog.artifact_named(self.views, self.project, name, at)
+        project = directory.project(self.views, self.team_name, self.project_name, at)
+        artifact = catalog.artifact_named(self.views, project, name, at)
         rows = self.views.select(VersionRow, at=at, artifact_id=artifact.artifact_id, state="committed", order="index")
         return [row.index for row in rows]
 
