@@ -203,7 +203,7 @@ def test_a_folder_in_the_place_of_a_file_is_refused(store: Store, root: Path) ->
 def test_a_file_in_the_place_of_the_root_is_refused(store: Store, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root.write_text("in the way")
     monkeypatch.chdir(root.parent)
-    with pytest.raises(StorageError, match="^'out' cannot be written"):
+    with pytest.raises(StorageError, match=r"^'out' cannot be written"):
         download(store, log(store, {"x": b"x"}), root.name)
     assert root.read_text() == "in the way"
 

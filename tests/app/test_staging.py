@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -16,11 +17,18 @@ import pytest
 from attrs import evolve
 
 from muniment.app import bootstrap, config
-from muniment.app.reading import BATCH_FILES, SMALL
+from muniment.app.reading import BATCH_FILES, SMALL, writing
 from muniment.app.staging import Staged, Staging, reclaim
 from muniment.app.store import Store
 from muniment.app.walking import walk
-from muniment.domain.errors import ConflictError, InvalidNameError, InvalidValueError, NotFoundError
+from muniment.domain.errors import (
+    ConflictError,
+    InvalidNameError,
+    InvalidValueError,
+    NotFoundError,
+    StorageError,
+    StorageFullError,
+)
 
 LATER = 60_000_000
 
@@ -241,6 +249,33 @@ def test_relative_files_are_found_later_from_anywhere(
     (staged,) = staging.add_files([("x", "x")], policy="immutable")
     monkeypatch.chdir("/")
     assert content(staged) == b"x"
+
+
+@pytest.mark.parametrize("size", [SMALL, 2 * SMALL])
+def test_a_copy_that_fails_is_a_storage_error(staging: Staging, folder: Path, size: int) -> None:
+    (folder / "x").write_bytes(bytes(size))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (SMALL // 2, limits[1]))
+    try:
+        with pytest.raises(StorageError, match="where files wait to be logged"):
+            staging.add_files([(folder / "x", "x")])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_a_full_disk_is_called_so() -> None:
+    with pytest.raises(StorageFullError, match="MUNIMENT_DATA_DIR"), writing():
+        Path("/dev/full").write_bytes(b"x")
+
+
+def test_the_first_of_many_failures_is_raised(staging: Staging, folder: Path) -> None:
+    names = [f"{number:04}" for number in range(3 * BATCH_FILES)]
+    for name in names:
+        (folder / name).write_text(name)
+    os.mkfifo(folder / "pipe")
+    files = [(folder / name, name) for name in [*names[:300], "pipe", *names[300:]]]
+    with pytest.raises(InvalidValueError, match=r"pipe. is not a file"):
+        staging.add_files(files)
 
 
 @pytest.mark.parametrize("path", ["", "/x", "../x", "a//b", "a\nb"])

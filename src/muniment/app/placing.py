@@ -30,14 +30,14 @@ class Ground:
     """The folder below which files are put; made if it is not there. A link may lead to it, but none below it."""
 
     root: str
-    shown: str
+    shown: str | None = None
     _file: int = field(default=-1, init=False)
     _made: set[str] = field(factory=set, init=False)
     _prefix: str = field(factory=lambda: f".muniment-{token_hex(8)}-", init=False)
     _numbers: Iterator[int] = field(factory=count, init=False)
 
     def __enter__(self) -> Self:
-        with refusing(self.shown):
+        with refusing(self.shown or self.root):
             if not os.path.isdir(self.root):  # noqa: PTH112 (text in, text out)
                 os.makedirs(self.root)  # noqa: PTH103
                 self._made.add("")
