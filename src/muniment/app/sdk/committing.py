@@ -65,10 +65,6 @@ class Committing(Naming):
         self.finalize()
         self._nowhere = True
 
-    def is_waiting(self) -> bool:
-        """Whether the artifact is on its way into the store."""
-        return self._found is None and (self._pending is not None or self._nowhere)
-
     def taken_by(self, store: Store, run_id: RunId) -> None:
         """Record that a run uses the artifact."""
         found = self._version("use")
@@ -112,6 +108,13 @@ class Committing(Naming):
     # --- in the background --------------------------------------------------------------------------------------------
 
     def _commit(self, uploads: Uploads, way: Way, said: Said) -> None:
+        try:
+            self._bring_in(uploads, way, said)
+        except Exception as error:
+            error.add_note(f"artifact {self.collection_name} was not logged")
+            raise
+
+    def _bring_in(self, uploads: Uploads, way: Way, said: Said) -> None:
         contents = self._contents
         if contents is None:
             logged = self._log_again(way)

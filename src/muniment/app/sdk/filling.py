@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Final, cast
+from typing import IO, Any, Final
 
 from attrs import evolve
 
@@ -204,4 +204,4 @@ def _policy(policy: str | None) -> Policy:
     if policy not in POLICIES:
         msg = f"Policy must be one of {list(POLICIES)}, got {policy!r} instead."
         raise InvalidValueError(msg)
-    return cast("Policy", policy)
+    return policy

@@ -65,7 +65,8 @@ class Facts(MutableMapping[str, Any]):
 
     def _put(self, values: Mapping[str, Any]) -> None:
         self._values.update({key: self._convert(key, value) for key, value in values.items()})
-        self._changed()
+        if values:
+            self._changed()
 
     def restore(self, values: Mapping[str, Json]) -> None:
         """Take over values without telling anybody."""
@@ -100,7 +101,8 @@ class Config(Facts):
                     )
                     raise ConfigError(msg)
         self._values.update(converted)
-        self._changed()
+        if converted:
+            self._changed()
 
 
 class Summary(Facts):

@@ -57,7 +57,7 @@ class Naming(Access):
     @property
     def name(self) -> str:
         """The name; of a logged artifact with its version, such as ``digits:v3``."""
-        return self._name if self._found is None else f"{self._short}:{self.version}"
+        return self._name if self._found is None else f"{self.collection_name}:{self.version}"
 
     @property
     def version(self) -> str:
@@ -100,11 +100,13 @@ class Naming(Access):
     @property
     def source_qualified_name(self) -> str:
         """The full name under which the artifact was logged."""
+        self._version("source_qualified_name")
         return f"{self.source_entity}/{self.source_project}/{self.source_name}"
 
     @property
     def source_collection(self) -> Any:  # noqa: ANN401 (an ArtifactCollection)
         """The collection of all versions of the artifact where it was logged."""
+        self._version("source_collection")
         return self.source_artifact.collection
 
     @property
@@ -143,7 +145,8 @@ class Naming(Access):
         return f"muniment://{self.qualified_name}"
 
     @property
-    def _short(self) -> str:
+    def collection_name(self) -> str:
+        """The name without a version."""
         found = self._found
         if found is None:
             return self._name

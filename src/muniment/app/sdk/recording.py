@@ -14,6 +14,7 @@ from attrs import evolve
 from muniment.app import runs
 from muniment.app.runs import RunDraft
 from muniment.app.sdk.artifact import Artifact
+from muniment.app.sdk.committing import Way
 from muniment.app.sdk.errors import RunFinishedError
 from muniment.app.sdk.mapping import Config, Summary
 from muniment.app.sdk.plain import figure, plain
@@ -50,6 +51,7 @@ class BaseRun:
         self._changed = False
         self._over = False
         self._logged = 0
+        self._waiting: list[Artifact] = []
         self.config = Config(self._config_value, self._config_changed, may_change=bool(settings.allow_val_change))
         self.summary = Summary(self._summary_value, lambda: None)
         if resumed:
@@ -270,7 +272,8 @@ class BaseRun:
             ACTIVE.remove(self)
         state = "failed" if code else "finished"
         if not quiet:
-            say(f"run {self.name} {state}; {self._logged} artifact{'s'[: self._logged != 1]} logged", self._settings)
+            count = f"{self._logged} artifact{'' if self._logged == 1 else 's'}"
+            say(f"run {self.name} {state}; {count} logged", self._settings)
         if errors:
             raise errors[0]
 
@@ -291,6 +294,12 @@ class BaseRun:
             self.finish(exit_code=1)
         except MunimentError as failure:
             error.add_note(f"besides, an artifact could not be logged: {failure}")
+
+    def _hand_over(self, artifact: Artifact, way: Way) -> None:
+        """Let an artifact be logged in the background."""
+        artifact.hand_over(self._uploads, way)
+        self._logged += 1
+        self._waiting = [*(each for each in self._waiting if each.is_waiting()), artifact]
 
     def _must_run(self, what: str) -> None:
         if self._over:

@@ -60,8 +60,7 @@ class Run(BaseRun):
         self._must_run("artifact")
         artifact = self._as_artifact(artifact_or_path, name, type)
         way = self._way(_list(aliases), tags=_list(tags))
-        artifact.hand_over(self._uploads, way)
-        self._count()
+        self._hand_over(artifact, way)
         return artifact
 
     def use_artifact(
@@ -80,7 +79,7 @@ class Run(BaseRun):
                 if artifact.is_waiting():
                     artifact.wait()
                 else:
-                    artifact.hand_over(self._uploads, self._way(_list(aliases), produced=False))
+                    self._hand_over(artifact, self._way(_list(aliases), produced=False))
                     artifact.wait()
         else:
             artifact = self._find(artifact_or_name)
@@ -219,9 +218,7 @@ class Run(BaseRun):
             raise DistributedIdError(msg)
         artifact.distributed_id = together
         way = evolve(self._way(_list(aliases)), distributed_id=together, is_part=is_part)
-        artifact.hand_over(self._uploads, way)
-        if not is_part:
-            self._count()
+        self._hand_over(artifact, way)
         return artifact
 
     def _as_artifact(self, given: Artifact | Local, name: str | None, type: str | None) -> Artifact:
@@ -242,6 +239,9 @@ class Run(BaseRun):
             name = name.removeprefix(scheme) if isinstance(name, str) else name
         with as_comm_error():
             address = session.address(name, entity=self.entity, project=self.project)
+            for artifact in self._waiting:
+                if artifact.collection_name == address.name:
+                    artifact.stand_still()
             return Artifact.of(self._store, catalog.find(self._store.views, address))
 
     def _log_table(self, key: str, table: Table) -> str:
@@ -249,9 +249,6 @@ class Run(BaseRun):
         artifact.add(table, _name(key))
         self.log_artifact(artifact)
         return artifact.name
-
-    def _count(self) -> None:
-        self._logged += 1
 
 
 def _list(given: Sequence[str] | str | None) -> list[str]:

@@ -95,13 +95,24 @@ class Stateful:
         """Wait until the artifact is logged; what kept it from being logged is raised here."""
         if self._found is not None or self._nowhere:
             return self
-        if self._pending is None:
+        pending = self._pending
+        if pending is None:
             self._version("wait")
-        if not wait([self._pending], timeout).done:
+        elif not wait([pending], timeout).done:
             msg = f"Artifact upload wait timed out, failed to fetch Artifact response after {timeout} seconds"
             raise WaitTimeoutError(msg)
-        self._pending.result()
+        else:
+            pending.result()
         return self
+
+    def is_waiting(self) -> bool:
+        """Whether the artifact was handed over to be logged, which it is not yet."""
+        return self._found is None and (self._pending is not None or self._nowhere)
+
+    def stand_still(self) -> None:
+        """Wait until the artifact is logged or has failed to be."""
+        if self._pending is not None:
+            wait([self._pending])
 
     def settle(self, store: Store, found: Found) -> None:
         """Become the version that was logged; what was changed since it was handed over waits for ``save()``."""
