@@ -11,7 +11,6 @@ import multiprocessing
 import multiprocessing.queues
 import os
 import shutil
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -30,16 +29,11 @@ from muniment.adapters.vault.memory import MemoryVault
 from muniment.adapters.vault.sealing import Place, unseal
 from muniment.adapters.vault.sqlite import SqliteVault
 from muniment.adapters.vault.unsealed import Unsealed
-from muniment.domain.errors import CorruptError, KeyFileError, StorageError, StorageFullError
+from muniment.domain.errors import CorruptError
 from muniment.domain.ports import SlotDraft, Vault
 from muniment.domain.values import SlotId
 from tests.conformance.vault import OTHER, OWNER, Clock, VaultConformance, machine_for, put
-
-ORIGIN = "5eed" * 8
-
-
-def at(folder: Path, clock: Clock | None = None) -> SqliteVault:
-    return SqliteVault.at(folder, folder / "master.key", ORIGIN, clock=clock or Clock())
+from tests.vaults import ORIGIN, at, everything, sql
 
 
 class TestMemory(VaultConformance):
@@ -64,31 +58,6 @@ TestSqliteMachine = machine_for(
     lambda clock: at(Path(tempfile.mkdtemp(dir=FOLDERS)), clock), lambda vault: cast("SqliteVault", vault).close()
 ).TestCase
 TestSqliteMachine.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "home"
-
-
-@pytest.fixture
-def vault(folder: Path) -> Iterator[SqliteVault]:
-    vault = at(folder)
-    yield vault
-    vault.close()
-
-
-def sql(path: Path, statement: str, *values: str | bytes) -> list[tuple[str | bytes, ...]]:
-    connection = sqlite3.connect(path)
-    try:
-        with connection:
-            return connection.execute(statement, values).fetchall()
-    finally:
-        connection.close()
-
-
-def everything(folder: Path) -> bytes:
-    return b"".join(path.read_bytes() for path in sorted(folder.iterdir()) if path.name != "master.key")
 
 
 # --- what is stored --------------------------------------------------------------------------------------------------
@@ -265,152 +234,6 @@ def test_a_slot_whose_key_is_gone_reads_as_absent(vault: SqliteVault, folder: Pa
     sql(folder / "keys.sqlite3", "DELETE FROM data_keys")
     assert vault.get_many([slot]) == {}
     assert vault.destroy(OWNER) == 1
-
-
-# --- key files and damage --------------------------------------------------------------------------------------------
-
-
-def reopened(folder: Path) -> None:
-    vault = at(folder)
-    try:
-        vault.get_many([SlotId("00" * 16)])
-    finally:
-        vault.close()
-
-
-def test_opening_is_lazy(folder: Path) -> None:
-    vault = at(folder)
-    assert vault.put_many([]) == []
-    assert not folder.exists()
-    vault.close()
-
-
-def test_a_given_key_file_is_used(folder: Path) -> None:
-    folder.mkdir()
-    (folder / "master.key").write_bytes(bytes(range(32)))
-    (folder / "master.key").chmod(0o600)
-    reopened(folder)
-    assert (folder / "master.key").read_bytes() == bytes(range(32))
-
-
-@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o620, 0o601])
-def test_a_key_file_open_to_others_is_refused(vault: SqliteVault, folder: Path, mode: int) -> None:
-    put(vault, "value")
-    vault.close()
-    (folder / "master.key").chmod(mode)
-    with pytest.raises(KeyFileError, match=r"chmod 600 .*master\.key"):
-        reopened(folder)
-    (folder / "master.key").chmod(0o600)
-    reopened(folder)
-
-
-def test_a_missing_key_file_is_never_made_again(vault: SqliteVault, folder: Path) -> None:
-    slot = put(vault, "value")
-    vault.close()
-    (folder / "master.key").rename(folder / "elsewhere")
-    with pytest.raises(KeyFileError, match="is missing"):
-        reopened(folder)
-    assert not (folder / "master.key").exists()
-    (folder / "elsewhere").rename(folder / "master.key")
-    assert vault.get_many([slot]) == {slot: "value"}
-
-
-def test_the_key_file_of_another_store_is_refused(vault: SqliteVault, folder: Path) -> None:
-    put(vault, "value")
-    vault.close()
-    (folder / "master.key").write_bytes(os.urandom(32))
-    with pytest.raises(KeyFileError, match="belongs to another store"):
-        reopened(folder)
-
-
-@pytest.mark.parametrize("content", [b"", b"short", b"x" * 33])
-def test_a_damaged_key_file_is_refused(folder: Path, content: bytes) -> None:
-    folder.mkdir()
-    (folder / "master.key").write_bytes(content)
-    (folder / "master.key").chmod(0o600)
-    with pytest.raises(KeyFileError, match="is damaged"):
-        reopened(folder)
-
-
-def test_a_key_file_that_is_a_folder_or_lies_nowhere_is_refused(folder: Path) -> None:
-    (folder / "master.key").mkdir(parents=True)
-    with pytest.raises(KeyFileError, match=r"master\.key"):
-        reopened(folder)
-    vault = SqliteVault.at(folder, folder / "not" / "mounted.key", ORIGIN)
-    with pytest.raises(KeyFileError, match=r"mounted\.key"):
-        vault.find("login", "ada")
-    assert not (folder / "not").exists()
-
-
-def test_another_ledger_is_refused(vault: SqliteVault, folder: Path) -> None:
-    put(vault, "value")
-    vault.close()
-    other = SqliteVault.at(folder, folder / "master.key", "0" * 32)
-    with pytest.raises(KeyFileError, match="another ledger"):
-        other.find("login", "ada")
-
-
-def test_keys_without_their_vault_and_a_vault_without_its_keys_are_refused(vault: SqliteVault, folder: Path) -> None:
-    put(vault, "value")
-    vault.close()
-    for name, error in (("keys.sqlite3", KeyFileError), ("vault.sqlite3", StorageError)):
-        (folder / name).rename(folder / "elsewhere")
-        with pytest.raises(error, match=f"{name} is missing"):
-            reopened(folder)
-        (folder / "elsewhere").replace(folder / name)
-    reopened(folder)
-
-
-def test_the_keys_of_another_store_are_refused(vault: SqliteVault, folder: Path, tmp_path: Path) -> None:
-    put(vault, "value")
-    vault.close()
-    reopened(tmp_path / "other")
-    (folder / "vault.sqlite3").replace(tmp_path / "other" / "vault.sqlite3")
-    with pytest.raises(KeyFileError, match="not of one store"):
-        reopened(tmp_path / "other")
-
-
-@pytest.mark.parametrize("name", ["vault.sqlite3", "keys.sqlite3"])
-def test_a_database_full_of_something_else_is_corrupt(vault: SqliteVault, folder: Path, name: str) -> None:
-    put(vault, "value")
-    vault.close()
-    (folder / name).write_bytes(b"something else" * 1000)
-    with pytest.raises(CorruptError, match=name):
-        reopened(folder)
-
-
-def test_a_database_with_a_torn_page_is_corrupt(vault: SqliteVault, folder: Path) -> None:
-    slot = put(vault, "value")
-    vault.close()
-    content = (folder / "vault.sqlite3").read_bytes()
-    (folder / "vault.sqlite3").write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
-    with pytest.raises(CorruptError, match="vault"):
-        vault.get_many([slot])
-
-
-def test_a_later_format_is_refused(vault: SqliteVault, folder: Path) -> None:
-    put(vault, "value")
-    vault.close()
-    sql(folder / "vault.sqlite3", "PRAGMA user_version = 2")
-    with pytest.raises(StorageError, match="use a newer Muniment"):
-        reopened(folder)
-
-
-def test_a_full_database_is_an_error_of_its_own_and_keeps_nothing(vault: SqliteVault, folder: Path) -> None:
-    kept = put(vault, "value")
-    with vault._files.use() as files:  # noqa: SLF001 - SQLite's own limit stands in for a full disk
-        (pages,) = files.vault.execute("PRAGMA page_count").fetchone()
-        files.vault.execute(f"PRAGMA max_page_count = {pages + 2}")
-    with pytest.raises(StorageFullError, match="no space is left"):
-        vault.put_many([SlotDraft(OWNER, "note", "x" * 9000) for _ in range(4)])
-    assert sql(folder / "vault.sqlite3", "SELECT slot FROM slots") == [(kept,)]
-    assert vault.get_many([put(vault, "small"), kept])[kept] == "value"
-
-
-def test_a_folder_that_cannot_be_made_is_a_storage_error(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("in the way")
-    with pytest.raises(StorageError, match="check its folder"):
-        at(tmp_path / "file").find("login", "ada")
 
 
 # --- several processes -----------------------------------------------------------------------------------------------
