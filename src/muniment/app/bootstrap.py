@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from attrs import evolve
-
 from muniment.app import clock
 from muniment.app.config import Config
 from muniment.app.directory import enter
@@ -43,6 +41,7 @@ def open_store(config: Config, *, source: str = "sdk") -> Store:
             organisation=config.text("organisation"),
             team=config.text("entity"),
             project=config.text("project"),
+            source=source,
         )
     except BaseException:
         ledger.close()
@@ -59,7 +58,7 @@ def open_store(config: Config, *, source: str = "sdk") -> Store:
         clock=clock.now,
         make_signer=lambda: signing.SigningKey.at(home / "signing.key", log_name(ledger.origin)),
         check_note=signing.verify,
-        context=evolve(context, source=source),
+        context=context,
     )
 
 

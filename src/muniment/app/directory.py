@@ -28,7 +28,9 @@ from muniment.domain.values import (
 LOGIN = "login"
 
 
-def enter(ledger: Ledger, vault: Vault, login: str, *, organisation: str, team: str, project: str) -> Context:
+def enter(
+    ledger: Ledger, vault: Vault, login: str, *, organisation: str, team: str, project: str, source: str = "sdk"
+) -> Context:
     """Return who acts where; a new store gets its organisation, team, project and core registries, and its admin."""
     home = ledger.views.find(OrganisationRow, name=organisation) or _first(ledger.views)
     if home is None:
@@ -37,7 +39,7 @@ def enter(ledger: Ledger, vault: Vault, login: str, *, organisation: str, team: 
         plain_name(project, "Project name")
     someone = _someone(ledger.views, vault, login)
     if someone.created is None and home is not None:
-        return Context(home.organisation_id, someone.id, "sdk")
+        return Context(home.organisation_id, someone.id, source)
     org = home.organisation_id if home else OrganisationId(new_id())
 
     def decide(steps: Steps) -> str:
@@ -47,8 +49,8 @@ def enter(ledger: Ledger, vault: Vault, login: str, *, organisation: str, team: 
             _found(steps, org, someone.id, organisation, team, project)
         return found.organisation_id if found else org
 
-    receipt = transact(ledger, Context(org, someone.id, "sdk"), Request("enter"), decide)
-    return Context(OrganisationId(receipt.answer), someone.id, "sdk")
+    receipt = transact(ledger, Context(org, someone.id, source), Request("enter"), decide)
+    return Context(OrganisationId(receipt.answer), someone.id, source)
 
 
 def _first(views: Views) -> OrganisationRow | None:
