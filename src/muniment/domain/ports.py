@@ -97,6 +97,90 @@ class BlobStore(Protocol):
         ...
 
 
+# --- objects ---------------------------------------------------------------------------------------------------------
+
+
+@frozen
+class ObjectSource:
+    """An object to put: its name, its size, and its bytes, which are *content* or the file at *path*.
+
+    With ``movable`` the store may rename the file into place instead of copying it. ``digest`` is the SHA-256 of the
+    bytes where it is known.
+    """
+
+    name: str
+    size: int
+    content: bytes | None = None
+    path: str | None = None
+    movable: bool = False
+    digest: Digest | None = None
+
+
+@frozen
+class StoredObject:
+    """An object as a listing shows it: its name, its size in bytes, and when it was written."""
+
+    name: str
+    size: int
+    written_at: Micros
+
+
+@frozen
+class ObjectResult:
+    """What became of one object of a batch: ``error`` is ``None`` if it went well; ``done`` tells if anything was done.
+
+    ``done`` is false for a put of what was there already and for a delete of what was absent.
+    """
+
+    name: str
+    done: bool = True
+    error: Exception | None = None
+
+
+class ObjectStore(Protocol):
+    """Named bytes that never change: what blobs are kept in. A name is ASCII parts joined by ``/``, none ``.`` or ``..``.
+
+    A put is atomic and only creates: a reader sees all of the object or none, it is durable once its result is yielded,
+    of several at once one is ``done``. An object of that name and size stays (``done=False``); one of another size is
+    what a failed put left, and is replaced. Bytes of another size than announced are refused (CorruptError), bytes of
+    another digest too wherever they are copied or the backend can check them. A deleted object is gone with all that a
+    backend keeps of it (versions, markers); what cannot go yet is an error that says until when. Results come per item,
+    in any order; one item's failure (StorageError, StorageFullError) does not stop the others. Reading what is absent
+    is NotFoundError; a body that ends too early is StorageError. Several threads and processes may use it at once.
+    """
+
+    def put_many(self, objects: Iterable[ObjectSource]) -> Iterator[ObjectResult]:
+        """Create objects, yielding a result per item."""
+        ...
+
+    def read(self, name: str, start: int, length: int) -> bytes:
+        """Return up to *length* bytes from *start*, in one request; fewer only where the object ends.
+
+        A negative *start* counts from the end, and from the beginning if the object is shorter.
+        """
+        ...
+
+    def open(self, name: str, start: int = 0, length: int | None = None) -> BinaryIO:
+        """Open the bytes from *start*, *length* of them or all the rest, for one sequential read."""
+        ...
+
+    def sizes(self, names: Collection[str]) -> dict[str, int]:
+        """Return the sizes of those of *names* that are there, in few requests: many are better listed than asked."""
+        ...
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        """Yield the objects whose names begin with *prefix*, in the order of their names."""
+        ...
+
+    def delete_many(self, names: Iterable[str]) -> Iterator[ObjectResult]:
+        """Delete objects, yielding a result per item; an absent one is a result with ``done=False``."""
+        ...
+
+    def sweep(self, older_than: Micros) -> int:
+        """Remove what interrupted puts left behind before *older_than*; return the bytes freed."""
+        ...
+
+
 class ManifestCodec(Protocol):
     """The stored form of manifests, apart from the canonical rows that the version's digest is over.
 
