@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 import muniment as wandb
 from muniment.app import bootstrap, config, directory, fsck
@@ -313,9 +314,10 @@ def test_a_key_file_that_others_can_read_is_refused(own_home: Path) -> None:
 
 
 def test_a_clock_that_goes_back_never_makes_time_run_backwards() -> None:
-    store = bootstrap.open_store(config.load())
-    last = store.ledger.head().recorded_at
-    store.ledger.core.clock = lambda: last - 3_600_000_000
+    ledger = bootstrap.open_ledger(config.load())
+    store = evolve(bootstrap.open_store(config.load()), ledger=ledger)
+    last = ledger.head().recorded_at
+    ledger.core.clock = lambda: last - 3_600_000_000
     directory.create_team(store, "late")
     times = [recorded.recorded_at for recorded in store.ledger.read()]
     assert times == sorted(set(times))

@@ -40,4 +40,7 @@ def check(store: Store, note: str, verifier: str | None = None) -> Iterator[str]
         )
         return
     if root != checkpoint.root:
-        yield f"an event up to {checkpoint.size} was rewritten: the first {checkpoint.size} have another root than was signed"
+        yield (
+            f"an event up to {checkpoint.size} was rewritten: "
+            f"the first {checkpoint.size} have another root than was signed"
+        )

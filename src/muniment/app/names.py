@@ -1,4 +1,4 @@
-"""How people name things: ``[entity/][project/]name[:alias|vN]`` and ``[org/]wandb-registry-<registry>/<collection>``."""
+"""How people name things: ``[entity/][project/]name[:alias|vN]``, and collections of registries likewise."""
 
 from __future__ import annotations
 
