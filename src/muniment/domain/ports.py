@@ -35,9 +35,10 @@ E = TypeVar("E")
 
 @frozen
 class BlobSource:
-    """Bytes to put: *content* itself, or the file at *path*.
+    """Bytes to put: *content* itself, or the file at *path*, from its byte *start* on if that is not ``None``.
 
-    With ``movable`` the store may rename the file into place instead of copying it.
+    With ``movable`` the store may rename the file into place instead of copying it, and take it as ``digest`` says;
+    a file that holds the bytes of several blobs (then each has a *start*) once it has been given all of them.
     """
 
     digest: Digest
@@ -45,6 +46,7 @@ class BlobSource:
     content: bytes | None = None
     path: str | None = None
     movable: bool = False
+    start: int | None = None
 
 
 @frozen
@@ -138,7 +140,7 @@ class ObjectResult:
 
 
 class ObjectStore(Protocol):
-    """Named bytes that never change: what blobs are kept in. A name is ASCII parts joined by ``/``, none ``.`` or ``..``.
+    """Named bytes that never change: what blobs are kept in. Names are ASCII parts joined by ``/``, without ``..``.
 
     A put is atomic and only creates: a reader sees all of the object or none, it is durable once its result is yielded,
     of several at once one is ``done``. An object of that name and size stays (``done=False``); one of another size is
