@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from attrs import define, evolve
@@ -22,7 +22,7 @@ from muniment.app.config import load
 from muniment.app.projections import FOLDS
 from muniment.app.store import Store
 from muniment.domain.checkpoint import log_name
-from muniment.domain.ports import Context, Ledger
+from muniment.domain.ports import Context, Fold, Ledger
 from muniment.domain.values import Micros
 
 START: Micros = 1_700_000_000_000_000
@@ -40,12 +40,12 @@ class Clock:
         return self.now
 
 
-def memory_ledger(clock: Callable[[], Micros]) -> MemoryLedger:
-    return MemoryLedger.empty(MemoryViews, FOLDS, clock)
+def memory_ledger(clock: Callable[[], Micros], folds: Sequence[Fold] = FOLDS) -> MemoryLedger:
+    return MemoryLedger.empty(MemoryViews, folds, clock)
 
 
-def sqlite_ledger(path: Path, clock: Callable[[], Micros]) -> SqliteLedger:
-    return SqliteLedger.in_file(path, rows, rows.SqliteViews, FOLDS, clock)
+def sqlite_ledger(path: Path, clock: Callable[[], Micros], folds: Sequence[Fold] = FOLDS) -> SqliteLedger:
+    return SqliteLedger.in_file(path, rows, rows.SqliteViews, folds, clock)
 
 
 def memory_store(folder: Path) -> Store:

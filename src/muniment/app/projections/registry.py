@@ -13,6 +13,7 @@ from muniment.domain.rows import (
     Close,
     CollectionRow,
     Insert,
+    LatestRow,
     LinkRow,
     Patch,
     ProtectedAliasRow,
@@ -27,9 +28,10 @@ def fold(recorded: Recorded) -> Sequence[Change]:
     """Return what an event changes in the registries."""
     match recorded.event:
         case collection.Linked(link_id=link_id, version_id=version_id, artifact_id=artifact_id):
+            owner = CollectionId(owner_of(recorded.stream))
             row = LinkRow(
                 link_id=link_id,
-                collection_id=CollectionId(owner_of(recorded.stream)),
+                collection_id=owner,
                 index=recorded.position - 1,
                 version_id=version_id,
                 artifact_id=artifact_id,
@@ -37,7 +39,7 @@ def fold(recorded: Recorded) -> Sequence[Change]:
                 linked_at=recorded.recorded_at,
                 linked_seq=recorded.seq,
             )
-            return [Insert(row)]
+            return [Insert(row), Close(LatestRow, (owner,))]  # a new link is the latest, whatever was put by hand
         case collection.Unlinked():
             return [Close(LinkRow, (recorded.stream,))]
         case event:
