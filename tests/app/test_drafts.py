@@ -57,7 +57,7 @@ def test_changes_are_merged_again_if_another_version_was_logged_meanwhile() -> N
     story, store = Story(), session.store()
     with wandb.init() as run:
         run.log_artifact(draft(a="1"))
-    asked = []
+    asked: list[int] = []
 
     def made(written: manifests.Written) -> Draft:
         if not asked:

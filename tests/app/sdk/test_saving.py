@@ -65,8 +65,9 @@ def test_an_alias_that_somebody_else_moved_is_not_moved_away_unseen() -> None:
     logged("two")
     first.aliases.append("best")
     elsewhere("ds:v1", "best")
-    with pytest.raises(AliasMovedMeanwhileError, match="alias best moved meanwhile"):
+    with pytest.raises(AliasMovedMeanwhileError, match="alias best moved meanwhile") as caught:
         first.save()
+    assert isinstance(caught.value, wandb.CommError)
     assert find("ds:best").version == "v1"
     reloaded = find("ds:v0")
     reloaded.aliases.append("best")

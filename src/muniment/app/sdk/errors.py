@@ -3,7 +3,8 @@
 ::
 
     Error                            W&B's root; every one of these is a MunimentError
-     ├─ CommError                    what was asked of the store failed or is not there (also ValueError, LookupError)
+     ├─ CommError                    the store refused what was asked, or does not have it; each is also the error of
+     │                               our tree that it was, such as NotFoundError
      ├─ UsageError                   the library was used in a way that makes no sense
      ├─ UnsupportedError             this is not offered
      ├─ WaitTimeoutError             a wait took longer than allowed (also TimeoutError)
@@ -20,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from muniment.domain.errors import MunimentError, NotFoundError, RuleError
+from muniment.domain.errors import ConflictError, MunimentError, NotFoundError, RuleError
 
 
 class Error(MunimentError):
@@ -32,12 +33,16 @@ class Error(MunimentError):
         return str(self)
 
 
-class CommError(Error, NotFoundError, RuleError):
+class CommError(Error, ValueError):
     """What was asked of the store is not there or was refused; the cause holds the original error."""
 
     def __init__(self, message: str, exc: Exception | None = None) -> None:
         super().__init__(message)
         self.exc = exc
+
+
+class NotThereError(CommError, NotFoundError):
+    """The store does not have what was asked of it."""
 
 
 class UsageError(Error, ValueError):
@@ -106,7 +111,7 @@ def as_comm_error() -> Iterator[None]:
         yield
     except Error:
         raise
-    except (NotFoundError, RuleError) as error:
+    except (NotFoundError, RuleError, ConflictError) as error:
         class_: type[MunimentError] = type(error)
         raise _both(class_)(str(error), error) from error
 
@@ -115,8 +120,6 @@ _combined: dict[type[MunimentError], type[CommError]] = {}
 
 
 def _both(class_: type[MunimentError]) -> type[CommError]:
-    if issubclass(CommError, class_):
-        return CommError
     if class_ not in _combined:
         _combined[class_] = type(class_.__name__, (CommError, class_), {"__doc__": class_.__doc__})
     return _combined[class_]

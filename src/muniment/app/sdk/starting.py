@@ -18,7 +18,7 @@ from muniment.app.runs import RunDraft
 from muniment.app.sdk import recording, session
 from muniment.app.sdk.artifact import Artifact
 from muniment.app.sdk.disabled import DisabledRun
-from muniment.app.sdk.errors import CommError, UsageError, as_comm_error
+from muniment.app.sdk.errors import CommError, NotThereError, UsageError, as_comm_error
 from muniment.app.sdk.mapping import mapping_of
 from muniment.app.sdk.plain import figure, plain
 from muniment.app.sdk.recording import ACTIVE
@@ -247,7 +247,7 @@ def _resumes(resume: bool | str | None, key: str, there: RunRow | None) -> bool:
         raise UsageError(msg)
     if choice == "must" and there is None:
         msg = f"there is no run {key!r} to resume — leave out resume='must' to begin it"
-        raise CommError(msg)
+        raise NotThereError(msg)
     if choice == "never" and there is not None:
         msg = f"run {key!r} is there already — choose another id"
         raise CommError(msg)
