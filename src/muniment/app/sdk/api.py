@@ -19,7 +19,7 @@ from muniment.app.runs import RunDraft
 from muniment.app.sdk import session
 from muniment.app.sdk.artifact import Artifact
 from muniment.app.sdk.collection import ArtifactCollection, versions
-from muniment.app.sdk.errors import CommError, as_comm_error
+from muniment.app.sdk.errors import CommError, NotThereError, as_comm_error
 from muniment.app.sdk.lineage_view import Lineage
 from muniment.app.sdk.lists import Lists
 from muniment.app.sdk.pages import Paginator
@@ -149,7 +149,7 @@ class Api(Lists):
         shelf = self._shelf_named(project)
         if not any(found.name == type_name for found in self.artifact_types(project)):
             msg = f"{shelf.entity}/{shelf.project} has no artifacts of type {type_name!r}"
-            raise CommError(msg)
+            raise NotThereError(msg)
         return ArtifactType(shelf, type_name)
 
     # --- runs and projects --------------------------------------------------------------------------------------------

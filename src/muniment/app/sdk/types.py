@@ -8,7 +8,7 @@ from typing import Any
 from muniment.app import clock, lifecycle
 from muniment.app.labels import ERASED_TEXT
 from muniment.app.sdk.collection import ArtifactCollection
-from muniment.app.sdk.errors import CommError, as_comm_error
+from muniment.app.sdk.errors import NotThereError, as_comm_error
 from muniment.app.sdk.pages import Fetch, Paginator, mapped
 from muniment.app.sdk.people import current
 from muniment.app.sdk.scope import Scope, Shelf
@@ -158,5 +158,5 @@ def collection_of_type(shelf: Shelf, type_name: str | None, name: str) -> Artifa
     found = ArtifactCollection(shelf.scope.store, shelf.collection(name), shelf.scope.at)
     if type_name is not None and found.type != type_name:
         msg = f"collection {name!r} is of type {found.type!r}, not {type_name!r}"
-        raise CommError(msg)
+        raise NotThereError(msg)
     return found
