@@ -123,7 +123,7 @@ class SqliteLedger:
     def _attempt_all(
         self, batch: Sequence[Waiting], cursor: sqlite3.Cursor
     ) -> list[tuple[Waiting, object, BaseException | None]]:
-        cursor.execute("DELETE FROM commands WHERE kept_at < ?", (self.core.clock() - COMMANDS_KEPT,))
+        _forget(cursor, self.core.clock())
         desk = self._desk(cursor, read_tip(cursor))
         before, outcomes = desk.tip.frontier.size, []
         for waiting in batch:
@@ -244,6 +244,12 @@ class SqliteLedger:
         if child:
             self._file.close()
             self._group = GroupCommit(self._run_batch)
+
+
+def _forget(cursor: sqlite3.Cursor, now: Micros) -> None:
+    """Remove answers to commands and scratch rows whose time is over."""
+    cursor.execute("DELETE FROM commands WHERE kept_at < ?", (now - COMMANDS_KEPT,))
+    cursor.execute("DELETE FROM scratch WHERE expires_at <= ?", (now,))
 
 
 def _attempt(waiting: Waiting, desk: SqliteDesk) -> tuple[Waiting, object, BaseException | None]:

@@ -35,6 +35,7 @@ TABLES = (
     """CREATE TABLE scratch (
         kind TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, expires_at INTEGER,
         PRIMARY KEY (kind, key)) WITHOUT ROWID""",
+    "CREATE INDEX scratch_expires_at ON scratch (expires_at) WHERE expires_at IS NOT NULL",
 )
 SETTINGS = ("synchronous = FULL", "secure_delete = ON", "temp_store = MEMORY")
 """Durable when it is said to be; what is deleted is overwritten; nothing of it goes to the folder for scratch files."""
