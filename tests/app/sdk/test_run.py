@@ -7,6 +7,7 @@ import subprocess
 import sys
 from argparse import Namespace
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from muniment.app.sdk import recording, session
 from muniment.app.sdk.errors import ConfigError, RunFinishedError
 from muniment.domain.errors import InvalidNameError, InvalidValueError, NotFoundError
 from muniment.domain.rows import EdgeRow
-from tests.app.sdk.words import artifact, events, kept, logged, row_of
+from tests.app.sdk.words import artifact, events, find, kept, logged, row_of
 
 # --- beginning and ending --------------------------------------------------------------------------------------------
 
@@ -289,6 +290,25 @@ def test_a_child_process_can_begin_a_run_of_its_own() -> None:
     script(text + "assert os.waitpid(pid, 0)[1] == 0\n")
     project = directory.project(session.store().views, "local", "uncategorized")
     assert runs.named(session.store(), project, "child").state == "finished"
+
+
+def test_a_forked_child_logs_by_the_run_of_its_parent_at_once() -> None:
+    script(
+        "import muniment as wandb, os\n"
+        "run = wandb.init(id='r')\n"
+        "if (pid := os.fork()) == 0:\n"
+        "    made = wandb.Artifact('ds', 'dataset')\n"
+        "    run.log_artifact(made)\n"
+        "    os._exit(0 if made.version == 'v0' else 1)\n"
+        "assert os.waitpid(pid, 0)[1] == 0\n"
+    )
+    assert find("ds:latest").logged_by().id == "r"
+
+
+def test_threads_may_log_by_one_run() -> None:
+    with wandb.init() as run, ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda at: run.log_artifact(artifact(str(at))), range(24)))
+    assert sorted(each.version for each in made) == sorted(f"v{at}" for at in range(24))
 
 
 def test_another_home_is_another_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,18 +28,27 @@ class Uploads:
         self._thread: threading.Thread | None = None
         self._futures: list[Future[None]] = []
         self._pid = os.getpid()
+        self._lock = threading.Lock()
         self.total = 0
         self._done = 0
 
     def submit(self, job: Job, size: int) -> Future[None]:
-        """Do *job* after all that was submitted before; *size* is how many bytes it brings into the store."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="muniment uploads", daemon=True)
-            self._thread.start()
+        """Do *job* after all that was submitted before; *size* is how many bytes it brings into the store.
+
+        In a process that was forked from the run's own, nobody waits for a thread, so it is done at once.
+        """
         future: Future[None] = Future()
-        self.total += size
-        self._futures.append(future)
-        self._queue.put((job, future))
+        if self._pid != os.getpid():
+            job()
+            future.set_result(None)
+            return future
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="muniment uploads", daemon=True)
+                self._thread.start()
+            self.total += size
+            self._futures.append(future)
+            self._queue.put((job, future))
         return future
 
     def tell(self, size: int) -> None:
@@ -51,14 +60,15 @@ class Uploads:
         if self._pid != os.getpid():
             return []
         try:
-            pending = set(self._futures)
+            with self._lock:
+                futures, self._futures = self._futures, []
+            pending = set(futures)
             while pending:
                 pending = wait(pending, REDRAWN if self._shown else None).not_done
                 self._draw()
         finally:
             self._clear()
-        errors = [error for future in self._futures if (error := future.exception()) is not None]
-        self._futures = []
+        errors = [error for future in futures if (error := future.exception()) is not None]
         return [error for error in errors if isinstance(error, MunimentError)]
 
     def close(self) -> None:
