@@ -164,7 +164,7 @@ class SqliteDesk:
 
 def read_tip(cursor: sqlite3.Cursor) -> Tip:
     """Return where the ledger ends."""
-    row = cursor.execute("SELECT size, frontier, recorded_at FROM head").fetchone()
+    row = cursor.execute("SELECT size, frontier, recorded_at FROM head WHERE id = 1").fetchone()
     try:
         return Tip(Frontier(row[0], row[1]), row[2])
     except (AttributeError, TypeError, ValueError) as error:
@@ -175,7 +175,7 @@ def read_tip(cursor: sqlite3.Cursor) -> Tip:
 def write_tip(cursor: sqlite3.Cursor, tip: Tip) -> None:
     """Keep where the ledger ends."""
     cursor.execute(
-        "UPDATE head SET size = ?, frontier = ?, recorded_at = ?",
+        "UPDATE head SET size = ?, frontier = ?, recorded_at = ? WHERE id = 1",
         (tip.frontier.size, tip.frontier.roots(), tip.recorded_at),
     )
 
