@@ -205,6 +205,7 @@ def test_a_run_is_resumed_where_it_was() -> None:
         assert resumed.resumed
         assert (resumed.step, resumed.config.lr, resumed.summary["a"]) == (2, 1, 2)
         resumed.log({"a": 3})
+        assert (resumed.starting_step, resumed.step) == (2, 3)
     rows = runs.history(session.store(), row_of(resumed))
     assert [(row["_step"], row["a"]) for row in rows] == [(0, 1), (1, 2), (2, 3)]
     with pytest.raises(wandb.CommError, match="is there already"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from abc import abstractmethod
 from collections.abc import Collection
 from typing import Any, Self, cast
 
@@ -164,13 +165,13 @@ class Access(Filling):
     # --- inside -------------------------------------------------------------------------------------------------------
 
     @classmethod
+    @abstractmethod
     def of(cls, store: Any, found: Any, at: int | None = None) -> Self:  # noqa: ANN401
         """Return the artifact for a version that was found."""
-        raise NotImplementedError
 
+    @abstractmethod
     def save(self) -> None:
         """Keep what was changed."""
-        raise NotImplementedError
 
     def _unlink(self) -> None:
         found = self._version("unlink")

@@ -33,7 +33,7 @@ class DisabledRun(Run):
         )
         self._entity = settings.entity or ""
         self._resumed = self._over = False
-        self._step = 0
+        self._step = self._first = 0
         self._pid = os.getpid()
         self.config = Config(_kept, lambda: None, may_change=True)
         self.summary = Summary(_kept, lambda: None)

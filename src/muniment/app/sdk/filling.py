@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -169,8 +170,9 @@ class Filling(Stateful):
 
     # --- inside -------------------------------------------------------------------------------------------------------
 
+    @abstractmethod
     def _entry(self, entry: Entry) -> ArtifactManifestEntry:
-        raise NotImplementedError
+        """What the class that is used provides."""
 
     def entry_address(self, path: str) -> str:
         """Return the URI by which other artifacts refer to an entry of this one."""

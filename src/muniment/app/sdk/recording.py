@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -56,6 +57,7 @@ class BaseRun:
         self.summary = Summary(self._summary_value, lambda: None)
         if resumed:
             self._restore()
+        self._first = self._step
 
     disabled = False
     offline = False
@@ -148,7 +150,7 @@ class BaseRun:
     @property
     def starting_step(self) -> int:
         """The first step that this process logs."""
-        return self._step if self._resumed and not self._rows else 0
+        return self._first
 
     @property
     def step(self) -> int:
@@ -216,8 +218,9 @@ class BaseRun:
             return {"_type": "table-file", "artifact_path": f"{name}/{key}.table.json", "nrows": len(value)}
         return plain(value, key, special=figure)
 
+    @abstractmethod
     def _log_table(self, key: str, table: Table) -> str:
-        raise NotImplementedError
+        """What the class that is used provides."""
 
     # --- configuration and summary ------------------------------------------------------------------------------------
 
@@ -235,9 +238,9 @@ class BaseRun:
     def _summary_value(self, key: str, value: Any) -> Json:  # noqa: ANN401 (anything with a form in JSON)
         return self._logged_value(key, value)
 
+    @abstractmethod
     def use_artifact(self, artifact_or_name: str | Artifact) -> Artifact:
         """Take an artifact as input."""
-        raise NotImplementedError
 
     def _restore(self) -> None:
         slots = {slot for slot in (self._row.config, self._row.summary) if slot is not None}
