@@ -172,7 +172,7 @@ class Filling(Stateful):
 
     @abstractmethod
     def _entry(self, entry: Entry) -> ArtifactManifestEntry:
-        """What the class that is used provides."""
+        """Return what the class that is used knows."""
 
     def entry_address(self, path: str) -> str:
         """Return the URI by which other artifacts refer to an entry of this one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,8 +32,9 @@ class Lists:
     _at: int | None
 
     @property
+    @abstractmethod
     def _store(self) -> Store:
-        raise NotImplementedError
+        """Return what the class that is used knows."""
 
     # --- artifacts ----------------------------------------------------------------------------------------------------
 

@@ -220,7 +220,7 @@ class BaseRun:
 
     @abstractmethod
     def _log_table(self, key: str, table: Table) -> str:
-        """What the class that is used provides."""
+        """Return what the class that is used knows."""
 
     # --- configuration and summary ------------------------------------------------------------------------------------
 
