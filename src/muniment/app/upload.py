@@ -16,9 +16,9 @@ from muniment.app.log_artifact import Draft, Logged, log
 from muniment.app.manifests import Manifest, Removed, Written
 from muniment.app.staging import Staged
 from muniment.app.store import Store
-from muniment.domain.errors import CorruptError, LeaseExpiredError
+from muniment.domain.errors import CorruptError, LeaseExpiredError, MunimentError, StorageError
 from muniment.domain.manifest import Entry
-from muniment.domain.ports import BlobSource, Scratch, Transaction
+from muniment.domain.ports import BlobResult, BlobSource, Scratch, Transaction
 from muniment.domain.rows import ProjectRow
 from muniment.domain.values import CommandId, Digest, Micros, RunId
 
@@ -162,7 +162,7 @@ class _Session:
         self._tell(sum(entry.size or 0 for entry in entries if entry.digest not in missing))
         for result in self.store.blobs.put_many(sources[digest] for digest in sorted(missing)):
             if result.error is not None:
-                raise result.error
+                raise _about(result, entries) from result.error
             self._tell(sources[result.digest].size)
             self._renew()
 
@@ -186,3 +186,11 @@ def _condemned(scratch: Scratch, digests: Collection[Digest]) -> set[Digest]:
 
 def _path_of(staged: Staged | Removed) -> str:
     return staged.entry.path if isinstance(staged, Staged) else staged.path
+
+
+def _about(result: BlobResult, entries: list[Entry]) -> Exception:
+    """Return the error of a blob with the path that its user knows."""
+    error = result.error
+    path = next((entry.path for entry in entries if entry.digest == result.digest), result.digest)
+    kind = type(error) if isinstance(error, MunimentError) else StorageError
+    return kind(f"{path!r} could not be stored: {error}")
