@@ -101,7 +101,7 @@ def test_everything_may_lie_elsewhere(tmp_path: Path, own_home: Path) -> None:
     ("place", "text"),
     [
         ("s3://bucket/prefix", "names s3://, which this version cannot use — give a path"),
-        ("postgresql://host/db", "names postgresql://"),
+        ("mysql://host/db", "names mysql://"),
         ("file://host/path", "names another machine, 'host'"),
         ("file://relative", "names another machine, 'relative'"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -17,8 +18,9 @@ from muniment.domain.errors import InvalidValueError, StorageError
 
 if TYPE_CHECKING:
     from muniment.adapters.blobs.cache import BlobCache
+    from muniment.adapters.ledger.postgres import PostgresLedger
     from muniment.adapters.ledger.sqlite import SqliteLedger
-    from muniment.domain.ports import ReferenceStore, Vault
+    from muniment.domain.ports import Ledger, ReferenceStore, Vault
 
 
 def open_store(config: Config, *, source: str = "sdk") -> Store:
@@ -62,14 +64,37 @@ def open_store(config: Config, *, source: str = "sdk") -> Store:
     )
 
 
-def open_ledger(config: Config) -> SqliteLedger:
+def open_ledger(config: Config) -> Ledger:
     """Open the ledger alone."""
+    _home(config)
+    url = config["ledger"] or ""
+    return _postgres_ledger(url) if _is_postgres(url) else _sqlite_ledger(_local(config, "ledger", "ledger.sqlite3"))
+
+
+def _sqlite_ledger(path: Path) -> SqliteLedger:
     from muniment.adapters.ledger.sqlite import SqliteLedger  # noqa: PLC0415
     from muniment.adapters.views import sqlite as rows  # noqa: PLC0415
 
-    _home(config)
-    path = _local(config, "ledger", "ledger.sqlite3")
     return SqliteLedger.in_file(path, rows, rows.SqliteViews, FOLDS, clock.now)
+
+
+def _postgres_ledger(url: str) -> PostgresLedger:
+    _require_psycopg()
+    from muniment.adapters.ledger.postgres import PostgresLedger  # noqa: PLC0415
+    from muniment.adapters.views import postgres as rows  # noqa: PLC0415
+    from muniment.adapters.views import sqlite as made_rows  # noqa: PLC0415
+
+    return PostgresLedger.at_url(url, rows, made_rows, rows.PostgresViews, FOLDS, clock.now)
+
+
+def _is_postgres(place: str) -> bool:
+    return place.startswith(("postgresql://", "postgres://"))
+
+
+def _require_psycopg() -> None:
+    if find_spec("psycopg") is None:
+        msg = "PostgreSQL needs psycopg, which is not installed — pip install 'muniment[postgres]'"
+        raise StorageError(msg)
 
 
 def open_vault(config: Config, origin: str) -> Vault:

@@ -50,7 +50,13 @@ class Kept:
     refused: str | None = None
 
 
-class Desk(Protocol):
+class Sheet(Protocol):
+    """Rows that can be changed."""
+
+    def apply(self, changes: Sequence[Change], seq: int) -> None: ...
+
+
+class Desk(Sheet, Protocol):
     """One database's open write transaction."""
 
     tip: Tip
@@ -77,7 +83,6 @@ class Desk(Protocol):
         ...
 
     def insert(self, records: Sequence[Record], leaves: Sequence[bytes]) -> None: ...
-    def apply(self, changes: Sequence[Change], seq: int) -> None: ...
     def kept(self, actor: str, command: str, since: Micros) -> Kept | None:
         """Return the answer that a command got, if it was not before *since*."""
         ...
@@ -134,23 +139,23 @@ class Core:
             return receipt
 
         try:
-            return _guarded(desk, run)
+            return guarded(desk, run)
         except RuleError as refusal:
             why = refusal
-            _guarded(desk, lambda: self._refuse(desk, command, request, why, now))
+            guarded(desk, lambda: self._refuse(desk, command, request, why, now))
             raise
 
     def work(self, desk: Desk, act: Callable[[OpenTransaction], S]) -> S:
         """Let *act* change scratch rows inside a savepoint."""
         now = max(self.clock(), desk.tip.recorded_at + 1)
-        return _guarded(desk, lambda: act(OpenTransaction(desk, self.codec, now)))
+        return guarded(desk, lambda: act(OpenTransaction(desk, self.codec, now)))
 
-    def refold(self, desk: Desk, record: Record) -> None:
+    def refold(self, desk: Sheet, record: Record) -> None:
         """Apply to the rows what the projections make of a stored event."""
         if record.audit != Audit.ACCESS.value:
             self._fold(desk, recorded(whole(record), self.codec))
 
-    def _fold(self, desk: Desk, event: Recorded) -> None:
+    def _fold(self, desk: Sheet, event: Recorded) -> None:
         for fold in self.folds:
             changes = fold(event)
             if changes:
@@ -230,7 +235,7 @@ class Core:
         )
 
 
-def _guarded(desk: Desk, run: Callable[[], S]) -> S:
+def guarded(desk: Desk, run: Callable[[], S]) -> S:
     """Run inside a savepoint: whatever goes wrong leaves nothing."""
     desk.begin()
     try:

@@ -1,0 +1,244 @@
+"""The ledger in PostgreSQL: events, leaves, rows of the projections, answers to commands, scratch rows.
+
+Who writes holds the row of the head, so ``seq`` is dense and in commit order, for any number of processes and
+machines. What happens when the server goes away is in ``postgres_batch``.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from typing import Any, TypeVar
+
+from attrs import define, field
+
+from muniment.adapters.ledger import forking
+from muniment.adapters.ledger.batching import GroupCommit, Waiting
+from muniment.adapters.ledger.codec import Codec
+from muniment.adapters.ledger.core import Core, OpenTransaction, guarded
+from muniment.adapters.ledger.postgres_batch import Batches
+from muniment.adapters.ledger.postgres_desk import (
+    MakeViews,
+    PostgresDesk,
+    PostgresScratch,
+    read_tip,
+    records,
+    stream_records,
+)
+from muniment.adapters.ledger.postgres_schema import MadeRows, PostgresRows, open_tables
+from muniment.adapters.ledger.record import Record, recorded, whole
+from muniment.adapters.ledger.verify import check_events, check_rows, root_of
+from muniment.adapters.postgres import Address, Connections, Cursor, storage_errors
+from muniment.domain.errors import CorruptError, StorageError
+from muniment.domain.ports import Command, Decide, Fold, Head, Receipt, Recorded, Scratch, Views
+from muniment.domain.rows import Change
+from muniment.domain.values import Micros, StreamId
+
+S = TypeVar("S")
+SCHEMA = "muniment"
+WHAT = "the ledger in PostgreSQL"
+
+
+@define(eq=False)
+class PostgresLedger:
+    """The ledger of one store, in one schema, for any number of threads, processes and machines."""
+
+    address: Address
+    core: Core
+    rows: PostgresRows
+    made_rows: MadeRows
+    make_views: MakeViews
+    origin: str = ""
+    _connections: Connections = field(init=False)
+    _batches: Batches = field(init=False)
+    _group: GroupCommit = field(init=False)
+
+    @classmethod
+    def at_url(
+        cls,
+        url: str,
+        rows: PostgresRows,
+        made_rows: MadeRows,
+        make_views: MakeViews,
+        folds: Sequence[Fold],
+        clock: Callable[[], Micros],
+        codec: Codec | None = None,
+    ) -> PostgresLedger:
+        """Open the ledger at this URL, or make it."""
+        ledger = cls(Address.parse(url, SCHEMA), Core(codec or Codec(), folds, clock), rows, made_rows, make_views)
+        try:
+            with storage_errors(WHAT):
+                ledger.origin = open_tables(ledger._connections, rows)
+        except BaseException:
+            ledger.close()
+            raise
+        forking.watch(ledger)
+        return ledger
+
+    def __attrs_post_init__(self) -> None:
+        self._connections = Connections(self.address, WHAT)
+        self._batches = Batches(self._connections, self.core, self.rows, self.make_views)
+        self._group = GroupCommit(self._run_batch)
+
+    # --- writing -----------------------------------------------------------------------------------------------------
+
+    def transact(self, command: Command, decide: Decide) -> Receipt:
+        """Decide and append."""
+        receipt: Receipt = self._group.submit(lambda desk: self.core.transact(desk, command, decide))
+        return receipt
+
+    def work(self, act: Callable[[OpenTransaction], S]) -> S:
+        """Change scratch rows under the write lock, without events."""
+        done: S = self._group.submit(lambda desk: self.core.work(desk, act))
+        return done
+
+    def rebuild(self) -> int:
+        """Make all rows again from the events, in one transaction; return how many events were folded."""
+
+        def refold(desk: PostgresDesk) -> int:
+            cursor = desk.cursor
+            cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+            with self._made(asking(cursor)) as made:
+                self.rows.clear(cursor)
+                self.rows.fill(cursor, made)
+            return desk.tip.frontier.size
+
+        size: int = self._group.submit(lambda desk: guarded(desk, lambda: refold(desk)))
+        return size
+
+    def _run_batch(self, batch: Sequence[Waiting]) -> None:
+        self._batches.run(batch)
+
+    @contextmanager
+    def _made(self, ask: Callable[[str, tuple[Any, ...]], list[tuple[Any, ...]]]) -> Iterator[sqlite3.Cursor]:
+        """Fold all events that *ask* tells of into rows in a passing database."""
+        with closing(sqlite3.connect("", isolation_level=None)) as passing:
+            cursor = passing.cursor()
+            self.made_rows.create(cursor)
+            cursor.execute("BEGIN")
+            self.fold(cursor, records(ask, 0, None))
+            yield cursor
+
+    def fold(self, cursor: sqlite3.Cursor, events: Iterator[Record]) -> None:
+        """Apply what the projections make of events to rows in a passing database."""
+        sheet = _Passing(cursor, self.made_rows)
+        for record in events:
+            self.core.refold(sheet, record)
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    @property
+    def views(self) -> Views:
+        """The committed rows."""
+        return self.make_views(self._ask)
+
+    @property
+    def scratch(self) -> Scratch:
+        """The committed scratch rows."""
+        return PostgresScratch(self._ask, self.core.clock)
+
+    def head(self) -> Head:
+        """Return size and root as committed now."""
+        tip = self._connections.read(lambda connection: read_tip(connection.cursor()))
+        return Head(tip.frontier.size, tip.frontier.root(), tip.recorded_at)
+
+    def root(self, size: int) -> bytes:
+        """Return the root of the tree over the first *size* leaves."""
+        return root_of(self._leaves(size), size)
+
+    def _leaves(self, size: int) -> Iterator[bytes]:
+        after = 0
+        while page := self._ask(
+            "SELECT seq, hash FROM leaves WHERE seq > %s AND seq <= %s ORDER BY seq LIMIT 10000", (after, size)
+        ):
+            yield from (row[1] for row in page)
+            after = page[-1][0]
+
+    def read(
+        self, *, after: int = 0, until: int | None = None, stream: StreamId | None = None, limit: int | None = None
+    ) -> Iterator[Recorded]:
+        """Yield events in the order of ``seq``."""
+        found = (
+            records(self._ask, after, until, limit)
+            if stream is None
+            else stream_records(self._ask, stream, after, until, limit)
+        )
+        for record in found:
+            yield recorded(whole(record), self.core.codec)
+
+    def at(self, moment: Micros) -> int:
+        """Return the ``seq`` of the last event recorded at or before *moment* (0: none)."""
+        low, high = 0, self.head().size
+        while low < high:
+            middle = (low + high + 1) // 2
+            rows = self._ask("SELECT recorded_at FROM events WHERE seq = %s", (middle,))
+            if not rows:
+                msg = f"the ledger is damaged (event {middle} is missing) — run `muniment fsck`"
+                raise CorruptError(msg)
+            low, high = (middle, high) if rows[0][0] <= moment else (low, middle - 1)
+        return low
+
+    def dump(self) -> Iterator[bytes]:
+        """Yield every row of every projection in a canonical form."""
+        with self.moment() as cursor:
+            yield from self.rows.dump(cursor)
+
+    def verify(self) -> Iterator[str]:
+        """Check events against leaves, leaves against the head, rows against a fresh fold."""
+        try:
+            with self.moment() as cursor, self.moment(cursor) as other:
+                leaves = other.stream("SELECT seq, hash FROM leaves ORDER BY seq")
+                yield from check_events(records(asking(cursor), 0, None), leaves, read_tip(cursor.connection.cursor()))
+                with self._made(asking(cursor)) as made:
+                    yield from check_rows(self.rows.dump(other), self.made_rows.dump(made))
+        except StorageError as error:
+            yield str(error)
+
+    @contextmanager
+    def moment(self, same: Cursor | None = None) -> Iterator[Cursor]:
+        """Look at one moment for as long as it takes, or at the same one as somebody else does."""
+        with storage_errors(WHAT), closing(self._connections.apart()) as connection, connection.cursor() as cursor:
+            cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            if same is not None:
+                ((snapshot,),) = same.connection.execute("SELECT pg_export_snapshot()").fetchall()
+                cursor.execute(f"SET TRANSACTION SNAPSHOT '{snapshot}'".encode())
+            cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+            yield cursor
+
+    def _ask(self, statement: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        return self._connections.read(lambda connection: connection.execute(statement.encode(), parameters).fetchall())
+
+    # --- the process -------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Let go of connections."""
+        self._connections.close()
+
+    def before_fork(self) -> None:
+        """Wait until nothing is being written."""
+        self._group.pause()
+        self._connections.before_fork()
+
+    def after_fork(self, *, child: bool) -> None:
+        """Go on; a child begins with connections of its own and with no work that others wait for."""
+        self._connections.after_fork(child=child)
+        self._group.resume()
+        if child:
+            self._group = GroupCommit(self._run_batch)
+
+
+@define
+class _Passing:
+    """Rows in a passing database."""
+
+    _cursor: sqlite3.Cursor
+    _rows: MadeRows
+
+    def apply(self, changes: Sequence[Change], seq: int) -> None:
+        self._rows.apply(self._cursor, changes, seq)
+
+
+def asking(cursor: Cursor) -> Callable[[str, tuple[Any, ...]], list[tuple[Any, ...]]]:
+    """Return how to ask through this cursor."""
+    return lambda statement, parameters: cursor.execute(statement.encode(), parameters).fetchall()

@@ -1,0 +1,167 @@
+"""The tables of a ledger in PostgreSQL: how they are made, once, whoever comes first, and brought up to date."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, Protocol
+
+from muniment.adapters.postgres import OLDEST, Connection, Connections, Cursor
+from muniment.domain.errors import CorruptError, StorageError
+from muniment.domain.rows import Change
+
+TABLE: Final = "events"
+COLUMNS: Final = (
+    ("seq", "bigint"),
+    ("originator_id", "text"),
+    ("originator_version", "bigint"),
+    ("topic", "text"),
+    ("state", "bytea"),
+    ("facts_blind", "bytea"),
+    ("words", "bytea"),
+    ("words_blind", "bytea"),
+    ("words_commit", "bytea"),
+    ("event_id", "text"),
+    ("recorded_at", "bigint"),
+    ("org", "text"),
+    ("class", "text"),
+    ("outcome", "text"),
+    ("actor", "text"),
+    ("on_behalf_of", "text"),
+    ("run", "text"),
+    ("request", "text"),
+    ("correlation", "text"),
+    ("causation", "text"),
+    ("command", "text"),
+    ("source", "text"),
+)
+"""The columns of an event in the order of the fields of ``Record``, and their types."""
+ORDER: Final = ", ".join(name for name, _ in COLUMNS)
+_OPTIONAL: Final = {
+    "words",
+    "words_blind",
+    "words_commit",
+    "on_behalf_of",
+    "run",
+    "request",
+    "correlation",
+    "causation",
+}
+_TEXT: Final = 'text COLLATE "C"'
+
+CREATE: Final = "CREATE TABLE events ({}, PRIMARY KEY (seq), UNIQUE (originator_id, originator_version))".format(
+    ", ".join(
+        f"{name} {_TEXT if kind == 'text' else kind}{'' if name in _OPTIONAL else ' NOT NULL'}"
+        for name, kind in COLUMNS
+    )
+)
+TABLES: Final = (
+    CREATE,
+    "CREATE TABLE leaves (seq bigint PRIMARY KEY, hash bytea NOT NULL)",
+    """CREATE TABLE ledger_head (
+        id integer PRIMARY KEY CHECK (id = 1), version integer NOT NULL, origin text NOT NULL, size bigint NOT NULL,
+        frontier bytea NOT NULL, recorded_at bigint NOT NULL) WITH (fillfactor = 10)""",
+    f"""CREATE TABLE commands (
+        actor {_TEXT} NOT NULL, id {_TEXT} NOT NULL, request bytea NOT NULL, answer bytea NOT NULL, refused text,
+        first_seq bigint, last_seq bigint, kept_at bigint NOT NULL, PRIMARY KEY (actor, id))""",
+    "CREATE INDEX commands_kept_at ON commands (kept_at)",
+    f"""CREATE TABLE scratch (
+        kind {_TEXT} NOT NULL, key {_TEXT} NOT NULL, value bytea NOT NULL, expires_at bigint,
+        PRIMARY KEY (kind, key))""",
+)
+STEPS: Final[list[tuple[str, ...]]] = []
+"""What leads from each version of the tables to the next."""
+
+
+def newest() -> int:
+    """Return the version of the tables that this Muniment makes."""
+    return 1 + len(STEPS)
+
+
+class PostgresRows(Protocol):
+    """How the rows of the projections are kept in PostgreSQL."""
+
+    def create(self, cursor: Any) -> None: ...  # noqa: ANN401 (opaque)
+    def apply(self, cursor: Any, changes: Sequence[Change], seq: int) -> None: ...  # noqa: ANN401
+    def clear(self, cursor: Any) -> None: ...  # noqa: ANN401
+    def dump(self, cursor: Any) -> Iterator[bytes]: ...  # noqa: ANN401
+    def fill(self, cursor: Any, made: Any) -> None: ...  # noqa: ANN401
+
+
+class MadeRows(Protocol):
+    """How rows are made in a passing SQLite database, where folding many events takes no round trips."""
+
+    def create(self, cursor: Any) -> None: ...  # noqa: ANN401 (opaque)
+    def apply(self, cursor: Any, changes: Sequence[Change], seq: int) -> None: ...  # noqa: ANN401
+    def dump(self, cursor: Any) -> Iterator[bytes]: ...  # noqa: ANN401
+
+
+def open_tables(connections: Connections, rows: PostgresRows) -> str:
+    """Make the tables if they are not there, or bring them up to date; return the ledger's origin."""
+    connection = connections.mine()
+    _check_server(connection)
+    found = _found(connection)
+    if found is None or found[0] < newest():
+        with one_at_a_time(connection, connections.address.schema) as cursor:
+            found = _found(connection)
+            if found is None:
+                found = _make(cursor, connections.address.schema, rows)
+            elif found[0] < newest():
+                found = _upgrade(cursor, *found)
+    if found[0] > newest():
+        msg = f"the ledger has schema {found[0]}, this Muniment knows {newest()} — upgrade Muniment"
+        raise StorageError(msg)
+    return found[1]
+
+
+@contextmanager
+def one_at_a_time(connection: Connection, schema: str) -> Iterator[Cursor]:
+    """Hold a transaction in which nobody else makes or changes tables in this schema."""
+    with connection.transaction(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('muniment.' || %s::text, 0))", (schema,))
+        yield cursor
+
+
+def has_schema(cursor: Connection | Cursor, schema: str) -> bool:
+    """Whether the schema is there; a role that may not make one can be given one."""
+    return bool(cursor.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s::text", (schema,)).fetchall())
+
+
+def _check_server(connection: Connection) -> None:
+    if connection.info.server_version < OLDEST:
+        msg = f"the server is PostgreSQL {connection.info.server_version // 10000} — Muniment needs 13 or newer"
+        raise StorageError(msg)
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        msg = f"the database is encoded in {encoding} — make one with ENCODING 'UTF8' TEMPLATE template0"
+        raise StorageError(msg)
+
+
+def _found(connection: Connection) -> tuple[int, str] | None:
+    if connection.execute("SELECT to_regclass('ledger_head')").fetchall() == [(None,)]:
+        return None
+    rows = connection.execute("SELECT version, origin FROM ledger_head").fetchall()
+    if not rows:
+        msg = "the ledger is damaged: its head is empty — restore it from its backup"
+        raise CorruptError(msg)
+    return rows[0][0], rows[0][1]
+
+
+def _make(cursor: Cursor, schema: str, rows: PostgresRows) -> tuple[int, str]:
+    if not has_schema(cursor, schema):
+        cursor.execute(f'CREATE SCHEMA "{schema}"'.encode())
+    cursor.execute("; ".join(TABLES).encode())
+    rows.create(cursor)
+    head = "INSERT INTO ledger_head VALUES (1, %s, %s, 0, ''::bytea, 0)"
+    origin = secrets.token_hex(16)
+    cursor.execute(head, (newest(), origin))
+    return newest(), origin
+
+
+def _upgrade(cursor: Cursor, found: int, origin: str) -> tuple[int, str]:
+    for step in STEPS[found - 1 :]:
+        for statement in step:
+            cursor.execute(statement.encode())
+    cursor.execute("UPDATE ledger_head SET version = %s", (newest(),))
+    return newest(), origin

@@ -1,0 +1,258 @@
+"""How Muniment talks to a PostgreSQL server: where it is, connections to it, and its errors in our words.
+
+Nothing here is pipelined, and no message holds what is secret in a URL.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from random import SystemRandom
+from typing import Any, Final, TypeAlias, TypeVar
+from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
+
+import psycopg
+from attrs import define, field, frozen
+from psycopg import errors as pg
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.types.numeric import Int8Dumper
+
+from muniment.domain.errors import CorruptError, InvalidValueError, StorageError, StorageFullError
+
+T = TypeVar("T")
+Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
+Cursor: TypeAlias = psycopg.Cursor[tuple[Any, ...]]
+
+OLDEST: Final = 130000
+"""PostgreSQL 13: the first that tells what became of a transaction by its 64-bit id."""
+PATIENCE: Final = 60.0
+"""For how many seconds a server that went away is waited for, and how long a lock."""
+LONGEST_PAUSE: Final = 1.0
+DEFAULTS: Final = {
+    "application_name": "muniment",
+    "connect_timeout": "10",
+    "keepalives_idle": "30",
+    "tcp_user_timeout": "60000",
+}
+_SCHEMA: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+_WAIT_TEXTS: Final = ("starting up", "shutting down", "not yet accepting", "recovery mode", "too many clients")
+_GONE: Final = (
+    pg.OperationalError,
+    pg.InterfaceError,
+    pg.IdleInTransactionSessionTimeout,
+)
+_AGAIN: Final = (pg.SerializationFailure, pg.DeadlockDetected)
+_FULL: Final = (pg.DiskFull,)
+_DAMAGED: Final = (pg.DataCorrupted, pg.IndexCorrupted)
+_FORBIDDEN: Final = (pg.InsufficientPrivilege, pg.ReadOnlySqlTransaction)
+_ABSENT: Final = (pg.UndefinedTable, pg.UndefinedColumn, pg.InvalidSchemaName)
+
+
+@frozen
+class Address:
+    """Where in which database something is kept; ``shown`` is what may be printed."""
+
+    conninfo: str = field(repr=False)
+    schema: str
+    shown: str
+
+    @classmethod
+    def parse(cls, url: str, schema: str) -> Address:
+        """Read ``postgresql://…``; its parameter ``schema`` is ours and wins over the *schema* given."""
+        try:
+            parts = urlsplit(url)
+            _check_signs(url, parts)
+            asked = parse_qsl(parts.query, keep_blank_values=True)
+            schema = dict(asked).get("schema", schema)
+            kept = urlencode([(name, value) for name, value in asked if name != "schema"])
+            conninfo = urlunsplit((parts.scheme, parts.netloc, parts.path, kept, ""))
+            if not parts.netloc and not conninfo.startswith(f"{parts.scheme}://"):
+                conninfo = f"{parts.scheme}://{conninfo.removeprefix(f'{parts.scheme}:')}"
+            known = conninfo_to_dict(conninfo)
+            list(map(int, filter(None, str(known.get("port") or "").split(","))))
+        except (ValueError, psycopg.Error):
+            msg = (
+                "the URL of PostgreSQL cannot be read — write postgresql://user@host:5432/database, "
+                "and signs such as @ / ? # in a password as %40 %2F %3F %23"
+            )
+            raise InvalidValueError(msg) from None  # the cause may quote the password
+        if not _SCHEMA.fullmatch(schema):
+            msg = f"{schema!r} cannot name a schema — use small letters, digits and _ after ?schema="
+            raise InvalidValueError(msg)
+        where = known.get("host") or "the local socket"
+        return cls(conninfo, schema, f"{known.get('dbname') or 'the default database'} on {where}, schema {schema}")
+
+    def connect(self) -> Connection:
+        """Open a connection that commits each statement by itself until a transaction begins."""
+        given = conninfo_to_dict(self.conninfo)
+        wanted: dict[str, Any] = {name: value for name, value in DEFAULTS.items() if name not in given}
+        connection: Connection = psycopg.connect(self.conninfo, autocommit=True, **wanted)
+        try:
+            for kind in (int, bool):
+                connection.adapters.register_dumper(kind, Int8Dumper)  # one type, so that one plan fits
+            connection.execute(_session(self.schema).encode())
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def _check_signs(url: str, parts: SplitResult) -> None:
+    """Refuse what splits a password in the wrong place: its pieces would turn up as host or port in messages."""
+    if url.partition("?")[0].count("@") > 1 or "@" in parts.path or parts.fragment:
+        raise ValueError
+
+
+def _session(schema: str) -> str:
+    patience = int(PATIENCE * 1000)
+    return (
+        f'SET search_path = "{schema}"; SET client_encoding = utf8; SET jit = off; SET enable_seqscan = off; '
+        f"SET lock_timeout = {patience}; SET idle_in_transaction_session_timeout = {patience}; "
+        "SET default_transaction_isolation = 'read committed'; "
+        "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+    )
+
+
+def is_gone(error: BaseException, connection: Connection | None) -> bool:
+    """Whether the server ended the session, so that another one may do better."""
+    if isinstance(error, (pg.AdminShutdown, pg.CrashShutdown, pg.CannotConnectNow, pg.IdleInTransactionSessionTimeout)):
+        return True
+    return isinstance(error, _GONE) and (connection is None or connection.closed)
+
+
+def may_go_better(error: BaseException) -> bool:
+    """Whether the same transaction may succeed when it is done once more: nothing of it was kept."""
+    return isinstance(error, _AGAIN)
+
+
+@contextmanager
+def storage_errors(what: str) -> Iterator[None]:
+    """Turn what the server and its library raise into errors of ours; the cause keeps the original."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise in_our_words(what, error) from error
+
+
+def in_our_words(what: str, error: psycopg.Error) -> StorageError:
+    """Return the error of our tree for one of the server's."""
+    said = _said(error)
+    if isinstance(error, _FULL):
+        return StorageFullError(f"no space is left on the server of {what} — free some there and try again")
+    if isinstance(error, pg.LockNotAvailable):
+        return StorageError(f"another program kept {what} locked for {PATIENCE:.0f} s — end it and try again")
+    if isinstance(error, _FORBIDDEN):
+        return StorageError(f"{what} cannot be written ({said}) — grant the right, or name the primary server")
+    if isinstance(error, _ABSENT):
+        return CorruptError(f"{what} is damaged ({said}) — restore it from its backup")
+    if isinstance(error, _DAMAGED):
+        return CorruptError(f"the server finds {what} damaged ({said}) — restore it from its backup")
+    if isinstance(error, pg.OperationalError | pg.InterfaceError) and (error.sqlstate or "08")[:2] in {
+        "08",
+        "53",
+        "57",
+    }:
+        return StorageError(f"{what} cannot be reached ({said}) — start its server, or check the URL, and try again")
+    return StorageError(f"the server of {what} refused a statement ({said}) — see its log")
+
+
+def _said(error: psycopg.Error) -> str:
+    """Return what the server said, on one line; never the values of a statement, which stand in the details."""
+    text = error.diag.message_primary or str(error) or type(error).__name__
+    return text.strip().splitlines()[-1].strip()
+
+
+def expires(patience: float | None = None) -> Callable[[], bool]:
+    """Return a function that pauses, each time longer, and says whether there is time for another try."""
+    end = time.monotonic() + (PATIENCE if patience is None else patience)
+    tries = 0
+
+    def again() -> bool:
+        nonlocal tries
+        left = end - time.monotonic()
+        if left <= 0:
+            return False
+        time.sleep(min(left, SystemRandom().uniform(0, min(LONGEST_PAUSE, 0.02 * 2**tries))))
+        tries = min(tries + 1, 10)
+        return True
+
+    return again
+
+
+@define(eq=False)
+class Connections:
+    """Connections to one place: one for each thread, which ends with it. None of them is used across a fork."""
+
+    address: Address
+    what: str
+    _known: bool = False
+    _open: dict[threading.Thread, Connection] = field(factory=dict)
+    _inherited: list[Connection] = field(factory=list)
+    _lock: threading.RLock = field(factory=threading.RLock)
+
+    def mine(self) -> Connection:
+        """Return this thread's connection, a new one if the last was lost; ``psycopg.Error`` if there can be none."""
+        thread = threading.current_thread()
+        connection = self._open.get(thread)
+        if connection is None or connection.closed:
+            with self._lock:
+                self._close_those_of_ended_threads()
+                connection = self._open[thread] = self._first() if not self._known else self.address.connect()
+                self._known = True
+        return connection
+
+    def read(self, ask: Callable[[Connection], T]) -> T:
+        """Ask something that changes nothing; a server that went away meanwhile is waited for, and asked again."""
+        again = expires()
+        while True:
+            connection = None
+            try:
+                connection = self.mine()
+                return ask(connection)
+            except psycopg.Error as error:
+                if not (is_gone(error, connection) and self._known and again()):
+                    raise in_our_words(self.what, error) from error
+
+    def apart(self) -> Connection:
+        """Open a connection that is nobody's; whoever asked closes it."""
+        return self.address.connect()
+
+    def close(self) -> None:
+        """Close all connections; the next use opens new ones."""
+        with self._lock:
+            connections, self._open = list(self._open.values()), {}
+            for connection in connections:
+                connection.close()
+
+    def before_fork(self) -> None:
+        """Let no thread open or close a connection."""
+        self._lock.acquire()
+
+    def after_fork(self, *, child: bool) -> None:
+        """Go on; a child lets go of what it inherited without a word to the server, which still serves the parent."""
+        self._lock.release()
+        if not child:
+            return
+        self._lock = threading.RLock()
+        inherited, self._open = [each for each in self._open.values() if not each.closed], {}
+        self._inherited += inherited  # kept, for being collected would count as forgetting to close it
+        for connection in inherited:
+            os.close(connection.fileno())
+
+    def _first(self) -> Connection:
+        """Connect for the first time: a server that is starting is waited for, one that refuses us is not."""
+        again = expires()
+        while True:
+            try:
+                return self.address.connect()
+            except psycopg.OperationalError as error:
+                if not (any(text in str(error) for text in _WAIT_TEXTS) and again()):
+                    raise
+
+    def _close_those_of_ended_threads(self) -> None:
+        for thread in [thread for thread in self._open if not thread.is_alive()]:
+            self._open.pop(thread).close()

@@ -1,0 +1,165 @@
+"""The rows of the projections in PostgreSQL tables; the ledger opens the database and holds the transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeAlias, TypeVar
+
+import psycopg
+from attrs import frozen
+from psycopg import errors as pg
+
+from muniment.adapters.views import shape
+from muniment.adapters.views.postgres_statements import Plan, plan, schema
+from muniment.adapters.views.statements import plan as sqlite_plan
+from muniment.domain.rows import ROWS, Cell, Change, Close, Insert, Patch, Put, Row
+
+R = TypeVar("R", bound=Row)
+
+Cursor: TypeAlias = psycopg.Cursor[tuple[Any, ...]]
+Ask: TypeAlias = Callable[[str, tuple[Cell, ...]], list[tuple[Any, ...]]]
+"""How a question is asked: inside the write transaction, or of what was committed."""
+
+LARGEST = 2**63 - 1
+_REFUSED = (pg.IntegrityError, pg.DataError, OverflowError, UnicodeEncodeError)
+
+
+def create(cursor: Cursor) -> None:
+    """Create every table and its indexes."""
+    cursor.execute("; ".join(statement for kind in ROWS for statement in schema(kind)).encode())
+
+
+def apply(cursor: Cursor, changes: Sequence[Change], seq: int) -> None:
+    """Apply the changes of event *seq*.
+
+    Rows that contradict each other are StorageError, after which the transaction must go back to its savepoint; any
+    other ``psycopg.Error`` belongs to whoever holds the transaction. That no live row has the key of an Insert is the
+    fold's promise: only a unique set, or a row of the same event, makes PostgreSQL notice.
+    """
+    for change in changes:
+        try:
+            _APPLY[type(change)](cursor, change, seq)
+        except _REFUSED as error:
+            kind = type(change.row) if isinstance(change, Insert | Put) else change.kind
+            raise shape.contradiction(kind) from error
+
+
+def clear(cursor: Cursor) -> None:
+    """Remove every row, so that they can be made again from the events."""
+    for kind in ROWS:
+        cursor.execute(plan(kind).clear.encode())
+
+
+def dump(cursor: Cursor) -> Iterator[bytes]:
+    """Yield a line for each table and row, in the order of the keys; the cursor is given back after each table."""
+    for kind in ROWS:
+        yield shape.heading(kind)
+        for row in cursor.stream(plan(kind).dump.encode()):
+            yield shape.line(row)
+
+
+def fill(cursor: Cursor, made: sqlite3.Cursor) -> None:
+    """Copy all rows from the tables of the SQLite adapter, where folding many events takes no round trips."""
+    for kind in ROWS:
+        with cursor.copy(plan(kind).fill.encode()) as copy:
+            for row in made.execute(sqlite_plan(kind).dump):
+                copy.write_row(row)
+
+
+def _insert(cursor: Cursor, change: Insert, seq: int) -> None:
+    row = change.row
+    if not _put_row(cursor, plan(type(row)), row, seq):
+        raise shape.contradiction(type(row))
+
+
+def _put(cursor: Cursor, change: Put, seq: int) -> None:
+    row = change.row
+    wanted = plan(type(row))
+    key = wanted.key(row)
+    cursor.execute(wanted.close.encode(), (seq, *key, *key))
+    _put_row(cursor, wanted, row, seq)
+
+
+def _put_row(cursor: Cursor, wanted: Plan, row: Row, seq: int) -> int:
+    return cursor.execute(wanted.insert.encode(), (*wanted.values(row), seq)).rowcount
+
+
+def _patch(cursor: Cursor, change: Patch, seq: int) -> None:
+    wanted, columns = plan(change.kind), change.columns
+    names = shape.patched(change.kind, tuple(columns))
+    if cursor.execute(wanted.close.encode(), (seq, *change.key, *change.key)).rowcount:
+        cursor.execute(wanted.patch(names).encode(), (*(columns[name] for name in names), seq, *change.key))
+
+
+def _close(cursor: Cursor, change: Close, seq: int) -> None:
+    cursor.execute(plan(change.kind).close.encode(), (seq, *change.key, *change.key))
+
+
+_APPLY: dict[type[Change], Callable[..., None]] = {Insert: _insert, Put: _put, Patch: _patch, Close: _close}
+
+
+@frozen
+class PostgresViews:
+    """The rows as whoever asks sees them: inside its transaction, or as committed."""
+
+    ask: Ask
+
+    def find(self, kind: type[R], /, *, at: int | None = None, **equal: Cell) -> R | None:
+        """Return the one row whose key or unique columns have these values; ``None`` among them finds nothing."""
+        wanted = plan(kind).find(tuple(equal), past=at is not None)
+        for row in self._rows(wanted.sql, wanted.bind(tuple(equal.values()), at)):
+            begin, end = row[-2:]
+            if end is None if at is None else begin <= at and (end is None or at < end):
+                return kind(*row[:-2])
+        return None
+
+    def select(
+        self,
+        kind: type[R],
+        /,
+        *,
+        order: str,
+        at: int | None = None,
+        after: Cell = None,
+        limit: int | None = None,
+        descending: bool = False,
+        **equal: Cell,
+    ) -> list[R]:
+        """Return rows by a lookup of the table, in its order, rows that tie in the order of their keys."""
+        given = after is not None
+        if isinstance(after, int):
+            after = max(-LARGEST, min(LARGEST, after))
+        nothing, values = _apart(equal)
+        wanted = plan(kind).select(
+            tuple(equal), order, nothing, past=at is not None, after=given, descending=descending
+        )
+        rows = self._rows(wanted.sql, (*wanted.bind(values, at, after), limit))
+        return [kind(*row) for row in rows]
+
+    def count(self, kind: type[Row], /, *, order: str, at: int | None = None, **equal: Cell) -> int:
+        """Return how many rows a lookup has."""
+        nothing, values = _apart(equal)
+        wanted = plan(kind).count(tuple(equal), order, nothing, past=at is not None)
+        rows = self._rows(wanted.sql, wanted.bind(values, at))
+        return int(rows[0][0]) if rows else 0
+
+    def _rows(self, sql: str, parameters: tuple[Cell, ...]) -> list[tuple[Any, ...]]:
+        if all(map(_can_be_held, parameters)):
+            return self.ask(sql, parameters)
+        return []  # a value that no column can hold equals none
+
+
+def _apart(equal: dict[str, Cell]) -> tuple[frozenset[str], tuple[Cell, ...]]:
+    """Return the names of the columns that must hold nothing, and the values of the others."""
+    nothing = frozenset(name for name, cell in equal.items() if cell is None)
+    return nothing, tuple(cell for cell in equal.values() if cell is not None)
+
+
+def _can_be_held(cell: Cell) -> bool:
+    if isinstance(cell, str):
+        try:
+            return b"\0" not in cell.encode()
+        except UnicodeEncodeError:
+            return False
+    return cell is None or -LARGEST - 1 <= cell <= LARGEST
