@@ -130,8 +130,9 @@ def test_the_recipe_in_the_shell_gives_every_leaf_and_the_root(tmp_path: Path) -
     environment = {"PATH": os.environ["PATH"], "db": str(tmp_path / "ledger.sqlite3")}
 
     def run(script: str, **variables: str) -> str:
+        every = {**environment, **variables}
         done = subprocess.run(
-            ["sh", "-euc", script], env={**environment, **variables}, capture_output=True, text=True, check=True
+            ["sh", "-euc", script], cwd=tmp_path, env=every, capture_output=True, text=True, check=True
         )
         return done.stdout.split()[0]
 
