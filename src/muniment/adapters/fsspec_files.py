@@ -69,6 +69,11 @@ class Place:
         """The path as the file system knows it."""
         return self._here()[2]
 
+    def stripped(self, url: str) -> str:
+        """Return another URL of the same file system as the path that it knows."""
+        files: Any = self._here()[1]
+        return str(files._strip_protocol(url))  # noqa: SLF001 (fsspec's own name for it)
+
     def _here(self) -> tuple[int, FileSystem, str]:
         if self._opened is None or self._opened[0] != os.getpid():
             self._opened = (os.getpid(), *_connected(self.url))
@@ -125,7 +130,7 @@ def known_schemes() -> frozenset[str]:
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
-def open_pieces(read: Callable[[int, int], bytes], start: int, end: int) -> BinaryIO:
+def open_pieces(read: Callable[[int, int], bytes], start: int, end: int) -> BufferedReader:
     """Open what *read* returns between two positions, one piece after the other."""
     return BufferedReader(_Pieces(read, start, end), 1 << 16)
 

@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from hashlib import sha256
 from io import BytesIO
-from itertools import islice
 from pathlib import Path
 from posixpath import dirname
 from secrets import token_hex
@@ -69,7 +68,7 @@ class FsspecObjectStore:
         return store
 
     def put_many(self, objects: Iterable[ObjectSource]) -> Iterator[ObjectResult]:
-        return _spread(lambda source: _result(source.name, lambda: self._put(source)), objects, THREADS)
+        return _spread(lambda source: _result(source.name, lambda: self._put(source)), objects, THREADS, _name)
 
     def read(self, name: str, start: int, length: int) -> bytes:
         """Return up to *length* bytes; a *start* from the end asks for the size too, as backends differ about it."""
@@ -92,7 +91,7 @@ class FsspecObjectStore:
         for name in names:
             folders.setdefault(dirname(_checked(name)), []).append(name)
         alone = [name for names in folders.values() if len(names) < WORTH_LISTING for name in names]
-        asked = _spread(lambda name: (name, self._size(name)), alone, BATCH)
+        asked = _spread(lambda name: (name, self._size(name)), alone, BATCH, str)
         found = {name: size for name, size in asked if size is not None}
         for folder, wanted in folders.items():
             if len(wanted) >= WORTH_LISTING:
@@ -110,7 +109,7 @@ class FsspecObjectStore:
         return iter(sorted(found, key=lambda each: each.name))
 
     def delete_many(self, names: Iterable[str]) -> Iterator[ObjectResult]:
-        return _spread(lambda name: _result(name, lambda: self._delete(name)), names, BATCH)
+        return _spread(lambda name: _result(name, lambda: self._delete(name)), names, BATCH, str)
 
     def sweep(self, older_than: Micros) -> int:
         freed = 0
@@ -346,6 +345,10 @@ def _or_never(facts: Facts) -> Micros:
     return NEVER if moment is None else moment
 
 
+def _name(source: ObjectSource) -> str:
+    return source.name
+
+
 def _result(name: str, act: Callable[[], bool]) -> ObjectResult:
     try:
         return ObjectResult(name, done=act())
@@ -353,12 +356,20 @@ def _result(name: str, act: Callable[[], bool]) -> ObjectResult:
         return ObjectResult(name, done=False, error=error)
 
 
-def _spread(act: Callable[[T], R], items: Iterable[T], batch: int) -> Iterator[R]:
-    """Do it to every item, a few at a time, taking no more of them than are being worked on."""
-    waiting = iter(items)
-    while some := list(islice(waiting, batch)):
-        if len(some) == 1:
-            yield act(some[0])
-            continue
+def _spread(act: Callable[[T], R], items: Iterable[T], batch: int, key: Callable[[T], object]) -> Iterator[R]:
+    """Do it to every item, a few at a time, but never twice at a time to items of one *key*."""
+    some: dict[object, T] = {}
+    for item in items:
+        if len(some) == batch or key(item) in some:
+            yield from _together(act, some.values())
+            some = {}
+        some[key(item)] = item
+    yield from _together(act, some.values())
+
+
+def _together(act: Callable[[T], R], items: Collection[T]) -> Iterator[R]:
+    if len(items) > 1:
         with ThreadPoolExecutor(THREADS) as pool:
-            yield from pool.map(act, some)
+            yield from pool.map(act, items)
+    else:
+        yield from map(act, items)

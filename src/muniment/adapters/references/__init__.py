@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
-from io import RawIOBase
+from io import BufferedIOBase, RawIOBase
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
@@ -42,7 +42,7 @@ def limited(found: Iterable[ReferencedObject], limit: int) -> Iterator[Reference
         yield each
 
 
-def hashed(source: RawIOBase) -> tuple[str, int]:
+def hashed(source: RawIOBase | BufferedIOBase) -> tuple[str, int]:
     """Read to the end; return ``sha256:<hex>`` and the number of bytes."""
     found, size = sha256(), 0
     buffer = bytearray(BUFFER_BYTES)

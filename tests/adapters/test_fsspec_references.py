@@ -1,0 +1,281 @@
+"""References through fsspec: the suite of their port, and what stores with checksums and generations add."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterator
+from hashlib import md5, sha256
+from itertools import count
+from pathlib import Path
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+import fsspec
+import pytest
+from attrs import evolve, frozen
+from fsspec.implementations.local import LocalFileSystem
+from fsspec.implementations.memory import MemoryFileSystem
+from fsspec.registry import _registry
+
+from muniment.adapters.references.fsspec import FsspecReferences, answers_for
+from muniment.domain.errors import CorruptError, InvalidValueError, NotFoundError, StorageError
+from muniment.domain.ports import ReferencedObject, ReferenceStore
+from tests.conformance.references import Place, ReferencesConformance
+
+
+@pytest.fixture(autouse=True)
+def _clean() -> Iterator[None]:
+    yield
+    MemoryFileSystem.store.clear()
+    MemoryFileSystem.pseudo_dirs[:] = [""]
+
+
+@frozen
+class Held:
+    """Objects of a file system of fsspec below one URL."""
+
+    files: Any
+    root: str
+    url: str
+
+    def put(self, name: str, content: bytes) -> str:
+        path = f"{self.root}/{name}"
+        self.files.makedirs(path.rpartition("/")[0], exist_ok=True)
+        with self.files.open(path, "wb") as file:
+            file.write(content)
+        return f"{self.url}/{quote(name)}"
+
+    def remove(self, name: str) -> None:
+        self.files.rm_file(f"{self.root}/{name}")
+
+
+class TestMemory(ReferencesConformance):
+    @pytest.fixture
+    def place(self) -> Held:
+        return Held(MemoryFileSystem(), "/bucket/folder", "memory://bucket/folder")
+
+    @pytest.fixture
+    def store(self) -> ReferenceStore:
+        return FsspecReferences(("memory",))
+
+    def test_a_prefix_means_a_folder(self, store: ReferenceStore, place: Held) -> None:
+        names = ["data/a/c", "data/a-b", "data/a.b", "data/ä", "data2/x", "data.txt"]
+        for name in names:
+            place.put(name, name.encode())
+        for uri in ("memory://bucket/folder/data", "memory://bucket/folder/data/"):
+            found = list(store.resolve(uri, checksum=True, limit=4))
+            assert [each.path for each in found] == sorted(["a/c", "a-b", "a.b", "ä"], key=str.encode)
+            assert [each.uri for each in found] == [f"memory://bucket/folder/data/{quote(each.path)}" for each in found]
+            for each in found:
+                assert each.digest == f"sha256:{sha256(f'data/{each.path}'.encode()).hexdigest()}"
+                with store.fetch(each) as stream:
+                    assert stream.read() == f"data/{each.path}".encode()
+            with pytest.raises(InvalidValueError, match="Exceeded 3 objects tracked"):
+                list(store.resolve(uri, checksum=True, limit=3))
+
+    def test_a_folder_cannot_be_fetched(self, store: ReferenceStore, place: Held) -> None:
+        place.put("data/a", b"")
+        (found,) = store.resolve("memory://bucket/folder/data", checksum=False, limit=1)
+        with pytest.raises(InvalidValueError, match="is a folder"):
+            store.fetch(found)
+
+    def test_another_size_is_another_object(self, store: ReferenceStore, place: Held) -> None:
+        (found,) = store.resolve(place.put("a", b"hello"), checksum=True, limit=1)
+        place.put("a", b"longer")
+        with pytest.raises(CorruptError, match="changed since it was added"):
+            store.fetch(found)
+
+
+class TestFiles(ReferencesConformance):
+    @pytest.fixture
+    def place(self, tmp_path: Path) -> Place:
+        return Held(LocalFileSystem(), str(tmp_path), tmp_path.as_uri())
+
+    @pytest.fixture
+    def store(self) -> ReferenceStore:
+        return FsspecReferences(("file",))
+
+
+class Bucket(MemoryFileSystem):  # type: ignore[misc] # fsspec ships no types
+    """Speaks as gcsfs does of a bucket that keeps every generation, or the last one only."""
+
+    protocol = "gs"
+    store: ClassVar[dict[str, Any]] = {}
+    pseudo_dirs: ClassVar[list[str]] = [""]
+    kept: ClassVar[dict[str, dict[str, bytes]]] = {}
+    numbers: ClassVar[Iterator[int]] = count(1)
+    keeping: ClassVar[bool] = True
+    cut: ClassVar[int] = 0
+
+    def __init__(self, *, version_aware: bool = False, **more: Any) -> None:
+        super().__init__(**more)
+        self.version_aware = version_aware
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return "/" + path.removeprefix("gs://").strip("/")
+
+    @staticmethod
+    def _get_kwargs_from_urls(path: str) -> dict[str, Any]:
+        return {"version_aware": True} if "#" in path else {}
+
+    def info(self, path: str, **__: Any) -> dict[str, Any]:
+        name, _, asked = path.partition("#")
+        found: dict[str, Any] = super().info(name)
+        if found["type"] == "directory":
+            return found
+        assert self.version_aware or not asked
+        held = self.kept[name]
+        if asked and asked not in held:
+            raise FileNotFoundError(path)
+        number = asked or list(held)[-1]
+        content = held[number]
+        checksum = b64encode(md5(content, usedforsecurity=False).digest()).decode()
+        facts = {"generation": number, "etag": f"C{number}=", "md5Hash": checksum, "contentType": "text/x"}
+        return found | facts | {"size": len(content)}
+
+    def find(self, path: str, **more: Any) -> dict[str, Any]:
+        found: dict[str, Any] = super().find(path, **more)
+        return {name: self.info(name) for name in found}
+
+    def cat_file(self, path: str, start: int | None = None, end: int | None = None, **__: Any) -> bytes:
+        name, _, asked = path.partition("#")
+        content = self.kept[name][asked or list(self.kept[name])[-1]]
+        return content[start:end][self.cut :]
+
+
+@frozen
+class Kept:
+    """A bucket of that kind."""
+
+    files: Bucket
+
+    def put(self, name: str, content: bytes) -> str:
+        self.files.pipe_file(f"/bucket/{name}", content)
+        held = self.files.kept.setdefault(f"/bucket/{name}", {})
+        if not self.files.keeping:
+            held.clear()
+        held[str(next(self.files.numbers))] = content
+        return f"gs://bucket/{quote(name)}"
+
+    def remove(self, name: str) -> None:
+        self.files.rm_file(f"/bucket/{name}")
+        del self.files.kept[f"/bucket/{name}"]
+
+
+@pytest.fixture
+def bucket() -> Iterator[Kept]:
+    fsspec.register_implementation("gs", Bucket, clobber=True)
+    yield Kept(Bucket())
+    _registry.pop("gs")
+    Bucket.store.clear()
+    Bucket.kept.clear()
+    Bucket.keeping, Bucket.cut = True, 0
+
+
+class TestGenerations(ReferencesConformance):
+    @pytest.fixture
+    def place(self, bucket: Kept) -> Place:
+        return bucket
+
+    @pytest.fixture
+    def store(self) -> ReferenceStore:
+        return FsspecReferences(("gs",))
+
+    def test_the_checksum_is_the_digest_and_the_generation_is_kept(self, store: ReferenceStore, bucket: Kept) -> None:
+        (found,) = store.resolve(bucket.put("a", b"hello"), checksum=True, limit=1)
+        (again,) = store.resolve(bucket.put("a", b"hello"), checksum=True, limit=1)
+        assert found.digest == again.digest == "XUFAKrxLKna5cZ2REBfFkg=="
+        assert found.annex["versionID"] != again.annex["versionID"]
+        assert {**found.annex, "etag": "", "versionID": ""} == {
+            "etag": "",
+            "md5": found.digest,
+            "contentType": "text/x",
+            "versionID": "",
+        }
+
+    @pytest.mark.parametrize("form", ["{uri}#{number}", "{uri}?generation={number}"])
+    def test_a_generation_can_be_asked_for(self, store: ReferenceStore, bucket: Kept, form: str) -> None:
+        (old,) = store.resolve(bucket.put("a", b"old"), checksum=True, limit=1)
+        bucket.put("a", b"newer")
+        uri = form.format(uri=old.uri, number=old.annex["versionID"])
+        (found,) = store.resolve(uri, checksum=True, limit=1)
+        assert found == evolve(old, uri=uri)
+        with store.fetch(found) as stream:
+            assert stream.read() == b"old"
+
+    def test_what_was_added_is_fetched_as_long_as_the_bucket_keeps_it(
+        self, store: ReferenceStore, bucket: Kept
+    ) -> None:
+        (old,) = store.resolve(bucket.put("a", b"old"), checksum=True, limit=1)
+        bucket.put("a", b"new")
+        with store.fetch(old) as stream:
+            assert stream.read() == b"old"
+        Bucket.keeping = False
+        bucket.put("a", b"newest")
+        with pytest.raises(CorruptError, match="changed since it was added"):
+            store.fetch(old)
+        bucket.remove("a")
+        with pytest.raises(NotFoundError, match="is not there"):
+            store.fetch(old)
+
+    def test_an_etag_tells_that_an_object_is_another(self, store: ReferenceStore, bucket: Kept) -> None:
+        (old,) = store.resolve(bucket.put("a", b"old"), checksum=True, limit=1)
+        bucket.put("a", b"new")
+        with pytest.raises(CorruptError, match="changed since it was added"):
+            store.fetch(evolve(old, annex={"etag": old.annex["etag"]}))
+
+    def test_bytes_without_the_checksum_are_refused_at_their_end(self, store: ReferenceStore, bucket: Kept) -> None:
+        (old,) = store.resolve(bucket.put("a", b"old"), checksum=True, limit=1)
+        bucket.files.kept["/bucket/a"][old.annex["versionID"]] = b"odd"
+        with store.fetch(evolve(old, annex={"md5": old.digest})) as stream, pytest.raises(CorruptError):
+            stream.read()
+
+    def test_a_body_that_ends_too_early_is_an_error(self, store: ReferenceStore, bucket: Kept) -> None:
+        (old,) = store.resolve(bucket.put("a", b"hello"), checksum=True, limit=1)
+        Bucket.cut = 2
+        with store.fetch(old) as stream, pytest.raises(StorageError, match="broke off: 3 of 5 bytes"):
+            stream.read()
+
+    def test_marks_that_stand_for_folders_are_no_objects(self, store: ReferenceStore, bucket: Kept) -> None:
+        bucket.put("data/a", b"x")
+        Bucket.store["/bucket/data/"] = Bucket.store["/bucket/data/a"]
+        Bucket.kept["/bucket/data/"] = {"1": b""}
+        found = [each.path for each in store.resolve("gs://bucket/data", checksum=True, limit=9)]
+        assert found == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("uri", "message"),
+    [
+        ("sftp://ada:secret@host/a", "may not hold a password"),
+        ("sftp://host/a?b", "%3F and %23"),
+        ("sftp://host/a#b", "%3F and %23"),
+    ],
+)
+def test_uris_that_cannot_be_kept_are_refused(uri: str, message: str) -> None:
+    with pytest.raises(InvalidValueError, match=message) as caught:
+        FsspecReferences(("sftp",)).resolve(uri, checksum=False, limit=1)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_package_that_is_missing_is_named() -> None:
+    found = FsspecReferences(("oss",)).resolve("oss://bucket/a", checksum=True, limit=1)
+    with pytest.raises(StorageError, match=r"needs a package of its own — .*ossfs"):
+        list(found)
+
+
+def test_without_checksum_no_package_is_needed() -> None:
+    store = FsspecReferences(("oss",))
+    assert list(store.resolve("oss://bucket/a", checksum=False, limit=1)) == [
+        ReferencedObject("", "oss://bucket/a", "oss://bucket/a")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("scheme", "ours"),
+    [("gs", True), ("az", True), ("abfs", True), ("memory", True), ("s3", False), ("file", False), ("zip", False)],
+)
+def test_which_schemes_are_ours(scheme: str, *, ours: bool) -> None:
+    assert answers_for(scheme) is ours
+    assert not answers_for("nobody-knows")
