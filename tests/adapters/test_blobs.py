@@ -14,10 +14,12 @@ from typing import cast
 
 import pytest
 
-from muniment.adapters.blobs.local import BATCH_FILES, MUST_RENAME, LocalBlobStore
+from muniment.adapters.blobs.local import BATCH_FILES, LocalObjectStore
+from muniment.adapters.blobs.local.files import MUST_RENAME
 from muniment.adapters.blobs.memory import MemoryBlobStore
+from muniment.adapters.blobs.packs import PackedBlobStore, PackIndex
 from muniment.domain.errors import CorruptError, StorageError, StorageFullError
-from muniment.domain.ports import BlobResult, BlobSource, BlobStore
+from muniment.domain.ports import BlobResult, BlobSource, BlobStore, ObjectResult, ObjectSource
 from muniment.domain.values import Digest
 from tests.conformance.blob_store import HELLO, BlobStoreConformance, machine_for, named, put, source
 
@@ -25,13 +27,23 @@ FAR = 2**62
 PUT_FROM_STDIN = """
 import sys
 from pathlib import Path
-from muniment.adapters.blobs.local import LocalBlobStore
-from muniment.domain.ports import BlobSource
+from muniment.adapters.blobs.local import LocalObjectStore
+from muniment.domain.ports import ObjectSource
 
-small = BlobSource("5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03", 6, b"hello\\n")
-endless = BlobSource("0" * 64, 9 << 20, path="/dev/stdin")
-list(LocalBlobStore.at(Path(sys.argv[1])).put_many([small, endless]))
+small = ObjectSource("sha256/58/5891", 6, b"hello\\n")
+endless = ObjectSource("sha256/00/0000", 9 << 20, path="/dev/stdin")
+list(LocalObjectStore.at(Path(sys.argv[1])).put_many([small, endless]))
 """
+
+
+def alone(folder: Path) -> PackedBlobStore:
+    """Return a store in which every blob is a file of its own."""
+    objects = LocalObjectStore.at(folder)
+    return PackedBlobStore(objects, PackIndex(folder.parent / f"{folder.name}.sqlite3"), folder / "tmp", few=1 << 30)
+
+
+def folder_of(store: PackedBlobStore) -> Path:
+    return cast("LocalObjectStore", store.objects).folder
 
 
 class TestMemory(BlobStoreConformance):
@@ -46,42 +58,42 @@ class TestMemory(BlobStoreConformance):
 class TestLocalFolder(BlobStoreConformance):
     @pytest.fixture
     def store(self, tmp_path: Path) -> BlobStore:
-        return LocalBlobStore.at(tmp_path / "home" / "blobs")
+        return alone(tmp_path / "home" / "blobs")
 
     def damage(self, store: BlobStore, digest: Digest, content: bytes) -> None:
-        place(cast("LocalBlobStore", store), digest).write_bytes(content)
+        place(cast("PackedBlobStore", store), digest).write_bytes(content)
 
 
 TestMemoryMachine = machine_for(MemoryBlobStore)
-TestLocalFolderMachine = machine_for(lambda: LocalBlobStore.at(Path(tempfile.mkdtemp())))
+TestLocalFolderMachine = machine_for(lambda: alone(Path(tempfile.mkdtemp())))
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> LocalBlobStore:
-    return LocalBlobStore.at(tmp_path / "home" / "blobs")
+def store(tmp_path: Path) -> PackedBlobStore:
+    return alone(tmp_path / "home" / "blobs")
 
 
-def place(store: LocalBlobStore, digest: Digest) -> Path:
-    return store.folder / "sha256" / digest[:2] / digest
+def place(store: PackedBlobStore, digest: Digest) -> Path:
+    return folder_of(store) / "sha256" / digest[:2] / digest
 
 
-def halves(store: LocalBlobStore) -> list[Path]:
-    return list((store.folder / "tmp").iterdir())
+def halves(store: PackedBlobStore) -> list[Path]:
+    return list((folder_of(store) / "tmp").iterdir())
 
 
-def files(store: LocalBlobStore) -> list[Path]:
-    return [path for path in store.folder.rglob("*") if path.is_file()]
+def files(store: PackedBlobStore) -> list[Path]:
+    return [path for path in folder_of(store).rglob("*") if path.is_file()]
 
 
-def test_a_blob_lies_where_the_document_says_for_its_owner_alone(store: LocalBlobStore) -> None:
+def test_a_blob_lies_where_the_document_says_for_its_owner_alone(store: PackedBlobStore) -> None:
     put(store, HELLO)
     assert files(store) == [place(store, named(HELLO))]
     assert stat.S_IMODE(place(store, named(HELLO)).stat().st_mode) == 0o600
-    folders = [path for path in [store.folder.parent, *store.folder.parent.rglob("*")] if path.is_dir()]
+    folders = [path for path in [folder_of(store).parent, *folder_of(store).parent.rglob("*")] if path.is_dir()]
     assert {stat.S_IMODE(path.stat().st_mode) for path in folders} == {0o700}
 
 
-def test_a_movable_file_is_renamed(store: LocalBlobStore, tmp_path: Path) -> None:
+def test_a_movable_file_is_renamed(store: PackedBlobStore, tmp_path: Path) -> None:
     staged = tmp_path / "staged"
     staged.write_bytes(HELLO)
     inode = staged.stat().st_ino
@@ -92,7 +104,7 @@ def test_a_movable_file_is_renamed(store: LocalBlobStore, tmp_path: Path) -> Non
 
 
 def test_bytes_and_names_are_durable_before_the_result(
-    store: LocalBlobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: PackedBlobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: list[int] = []
     fsync = os.fsync
@@ -115,10 +127,10 @@ def test_bytes_and_names_are_durable_before_the_result(
     assert place(store, named(HELLO)).parent.stat().st_ino in synced, "another put may have named it a moment ago"
     synced.clear()
     next(store.delete_many([named(HELLO)]))
-    assert (store.folder / "sha256" / named(HELLO)[:2]).stat().st_ino in synced
+    assert (folder_of(store) / "sha256" / named(HELLO)[:2]).stat().st_ino in synced
 
 
-def test_a_movable_link_is_copied(store: LocalBlobStore, tmp_path: Path) -> None:
+def test_a_movable_link_is_copied(store: PackedBlobStore, tmp_path: Path) -> None:
     file, link = tmp_path / "file", tmp_path / "link"
     file.write_bytes(HELLO)
     link.symlink_to(file)
@@ -128,10 +140,10 @@ def test_a_movable_link_is_copied(store: LocalBlobStore, tmp_path: Path) -> None
 
 
 @pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="needs a second file system")  # noqa: S108
-def test_a_movable_file_of_another_file_system_is_copied_and_checked(store: LocalBlobStore) -> None:
+def test_a_movable_file_of_another_file_system_is_copied_and_checked(store: PackedBlobStore) -> None:
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
         good, bad = Path(folder, "good"), Path(folder, "bad")
-        if Path(folder).stat().st_dev == store.folder.stat().st_dev:
+        if Path(folder).stat().st_dev == folder_of(store).stat().st_dev:
             pytest.skip("needs a second file system")
         good.write_bytes(HELLO)
         bad.write_bytes(b"hellO\n")
@@ -147,22 +159,22 @@ def test_a_movable_file_of_another_file_system_is_copied_and_checked(store: Loca
     assert files(store) == [place(store, named(HELLO))]
 
 
-def test_a_truncated_blob_is_mended_by_putting_it_again(store: LocalBlobStore) -> None:
+def test_a_truncated_blob_is_mended_by_putting_it_again(store: PackedBlobStore) -> None:
     put(store, HELLO)
     place(store, named(HELLO)).write_bytes(b"hell")
     assert put(store, HELLO) == [BlobResult(named(HELLO))]
     assert store.get(named(HELLO)) == HELLO
 
 
-def test_refused_puts_leave_nothing_behind(store: LocalBlobStore, tmp_path: Path) -> None:
+def test_refused_puts_leave_nothing_behind(store: PackedBlobStore, tmp_path: Path) -> None:
     file = tmp_path / "changed"
     file.write_bytes(b"more than was announced")
     list(store.put_many([BlobSource(named(HELLO), 6, path=str(file)), BlobSource(named(HELLO), 6, b"hellO\n")]))
     assert files(store) == []
 
 
-def test_a_killed_put_shows_nothing_and_is_swept(store: LocalBlobStore) -> None:
-    child = subprocess.Popen([sys.executable, "-c", PUT_FROM_STDIN, str(store.folder)], stdin=subprocess.PIPE)
+def test_a_killed_put_shows_nothing_and_is_swept(store: PackedBlobStore) -> None:
+    child = subprocess.Popen([sys.executable, "-c", PUT_FROM_STDIN, str(folder_of(store))], stdin=subprocess.PIPE)
     assert child.stdin is not None
     with child:
         child.stdin.write(bytes(3 << 20))  # returns when all but what a pipe holds was read, and so written
@@ -177,15 +189,18 @@ def test_a_killed_put_shows_nothing_and_is_swept(store: LocalBlobStore) -> None:
     assert files(store) == []
 
 
-def test_a_consumer_that_stops_leaves_no_half(store: LocalBlobStore) -> None:
-    results = store.put_many(source(f"{at}".encode()) for at in range(BATCH_FILES * 2))
+def test_a_consumer_that_stops_leaves_no_half(store: PackedBlobStore) -> None:
+    blobs = [source(f"{at}".encode()) for at in range(BATCH_FILES * 2)]
+    results = store.objects.put_many(
+        ObjectSource(f"sha256/{each.digest[:2]}/{each.digest}", each.size, each.content) for each in blobs
+    )
     next(results)
-    cast("Generator[BlobResult]", results).close()
+    cast("Generator[ObjectResult]", results).close()
     assert len(list(store.list())) == BATCH_FILES
     assert halves(store) == []
 
 
-def test_a_source_that_fails_leaves_no_half(store: LocalBlobStore) -> None:
+def test_a_source_that_fails_leaves_no_half(store: PackedBlobStore) -> None:
     def blobs() -> Iterator[BlobSource]:
         yield source(HELLO)
         raise KeyboardInterrupt
@@ -197,7 +212,7 @@ def test_a_source_that_fails_leaves_no_half(store: LocalBlobStore) -> None:
 
 @pytest.mark.parametrize("call", ["fsync", "link"])
 def test_a_disk_that_fails_is_a_storage_error(
-    store: LocalBlobStore, monkeypatch: pytest.MonkeyPatch, call: str
+    store: PackedBlobStore, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     def fail(*_: object, **__: object) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO), "/secret/place")
@@ -214,7 +229,7 @@ def test_a_disk_that_fails_is_a_storage_error(
     assert put(store, HELLO)[0].error is None
 
 
-def test_a_full_disk_is_said_so(store: LocalBlobStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_said_so(store: PackedBlobStore, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -232,19 +247,20 @@ def test_a_full_file_system_refuses_what_does_not_fit_and_keeps_the_rest(tmp_pat
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], check=False).returncode:
         pytest.skip("mounting is not allowed here")
     try:
-        store = LocalBlobStore.at(folder / "blobs")
+        store = alone(folder / "blobs")
         big = bytes(range(256)) * 8192
         results = put(store, HELLO, big, b"small")
         assert [type(result.error) for result in results] == [type(None), StorageFullError, type(None)]
         assert halves(store) == []
         assert store.get(named(HELLO)) == HELLO
+        store.index.close()
     finally:
         subprocess.run(["umount", folder], check=True)
 
 
 @pytest.mark.parametrize("number", sorted(MUST_RENAME - {errno.EEXIST}))
 def test_a_file_system_without_hard_links_will_do(
-    store: LocalBlobStore, monkeypatch: pytest.MonkeyPatch, number: int
+    store: PackedBlobStore, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     def fail(*_: object, **__: object) -> None:
         raise OSError(number, os.strerror(number))
@@ -256,7 +272,7 @@ def test_a_file_system_without_hard_links_will_do(
 
 
 def test_a_movable_file_that_turns_out_to_lie_elsewhere_is_copied(
-    store: LocalBlobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: PackedBlobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     staged = tmp_path / "staged"
     staged.write_bytes(HELLO)
@@ -275,7 +291,7 @@ def test_a_movable_file_that_turns_out_to_lie_elsewhere_is_copied(
 
 
 @pytest.mark.parametrize("room", [0, 1 << 20], ids=["one-by-one", "listed"])
-def test_many_blobs_are_looked_for_at_once(store: LocalBlobStore, monkeypatch: pytest.MonkeyPatch, room: int) -> None:
+def test_many_blobs_are_looked_for_at_once(store: PackedBlobStore, monkeypatch: pytest.MonkeyPatch, room: int) -> None:
     monkeypatch.setattr("muniment.adapters.blobs.local.LISTED_BYTES", room)
     neighbours = [each for each in (source(b"%d" % number) for number in range(8000)) if each.digest.startswith("7")]
     there, lost = neighbours[::2], neighbours[1::2]
@@ -284,15 +300,15 @@ def test_many_blobs_are_looked_for_at_once(store: LocalBlobStore, monkeypatch: p
     assert store.missing([*wanted, Digest("../x"), Digest("")]) == {"../x", "", *(each.digest for each in lost)}
 
 
-def test_what_is_no_file_cannot_be_read(store: LocalBlobStore) -> None:
+def test_what_is_no_file_cannot_be_read(store: PackedBlobStore) -> None:
     place(store, named(HELLO)).mkdir(parents=True)
     with pytest.raises(StorageError, match="Is a directory") as caught:
         store.get(named(HELLO))
-    assert str(store.folder) not in str(caught.value)
+    assert str(folder_of(store)) not in str(caught.value)
 
 
 def test_a_folder_that_cannot_be_made_is_a_storage_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StorageError, match="File exists") as caught:
-        LocalBlobStore.at(tmp_path / "file" / "blobs")
+        LocalObjectStore.at(tmp_path / "file" / "blobs")
     assert str(tmp_path) not in str(caught.value)

@@ -20,19 +20,18 @@ if TYPE_CHECKING:
     from muniment.adapters.blobs.cache import BlobCache
     from muniment.adapters.ledger.postgres import PostgresLedger
     from muniment.adapters.ledger.sqlite import SqliteLedger
-    from muniment.domain.ports import Ledger, ReferenceStore, Vault
+    from muniment.domain.ports import BlobStore, Ledger, ReferenceStore, Vault
 
 
 def open_store(config: Config, *, source: str = "sdk") -> Store:
     """Open the store that the settings name, or make it; who acts is known afterwards."""
     from muniment.adapters import signing  # noqa: PLC0415
     from muniment.adapters.blobs.cache import CachedBlobStore  # noqa: PLC0415 (loaded when a store is opened)
-    from muniment.adapters.blobs.local import LocalBlobStore  # noqa: PLC0415
     from muniment.adapters.file_memory import SqliteFileMemory  # noqa: PLC0415
     from muniment.adapters.manifests import MsgpackManifestCodec  # noqa: PLC0415
 
     home = _home(config)
-    blobs = LocalBlobStore.at(_folder(config, "blobs", "blobs"))
+    blobs = open_blobs(config)
     ledger = open_ledger(config)
     try:
         vault = open_vault(config, ledger.origin)
@@ -62,6 +61,15 @@ def open_store(config: Config, *, source: str = "sdk") -> Store:
         check_note=signing.verify,
         context=context,
     )
+
+
+def open_blobs(config: Config) -> BlobStore:
+    """Open the place of the blobs alone."""
+    from muniment.adapters.blobs.local import HALVES, LocalObjectStore  # noqa: PLC0415
+    from muniment.adapters.blobs.packs import PackedBlobStore, PackIndex  # noqa: PLC0415
+
+    folder = _folder(config, "blobs", "blobs")
+    return PackedBlobStore(LocalObjectStore.at(folder), PackIndex(folder / "index.sqlite3"), folder / HALVES)
 
 
 def open_ledger(config: Config) -> Ledger:

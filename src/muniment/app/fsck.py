@@ -45,6 +45,8 @@ def check(
             yield Fault("checkpoint", text)
     yield from _rows(store)
     yield from _vault(store)
+    for text in store.blobs.verify():
+        yield Fault("blob", text)
     yield from _contents(store, fast=fast)
 
 

@@ -98,6 +98,10 @@ class BlobStore(Protocol):
         """Remove what interrupted puts left behind before *older_than*; return the bytes freed."""
         ...
 
+    def verify(self) -> Iterator[str]:
+        """Yield a line for each thing found wrong about how blobs are kept, apart from the bytes of blobs."""
+        ...
+
 
 # --- objects ---------------------------------------------------------------------------------------------------------
 

@@ -7,10 +7,11 @@ import re
 from hashlib import sha256
 
 from muniment.domain.errors import CorruptError, InvalidValueError, NotFoundError, StorageError, StorageFullError
-from muniment.domain.ports import BlobSource
+from muniment.domain.ports import BlobSource, ObjectSource
 from muniment.domain.values import Digest
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_OBJECT = re.compile(r"(?!tmp/)(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)+[A-Za-z0-9_-][A-Za-z0-9._-]*")
 
 
 def is_digest(text: str) -> bool:
@@ -18,18 +19,35 @@ def is_digest(text: str) -> bool:
     return _DIGEST.fullmatch(text) is not None
 
 
+def object_of(digest: str) -> str:
+    """Return the name of the object that holds a blob alone."""
+    return f"sha256/{digest[:2]}/{digest}"
+
+
+def is_name(text: str) -> bool:
+    """Whether this can be the name of an object; what lies beside the folders of objects, like an index, is none."""
+    return _OBJECT.fullmatch(text) is not None
+
+
+def check_name(name: str) -> None:
+    """Refuse what cannot be the name of an object."""
+    if not is_name(name):
+        msg = f"{name!r} cannot be the name of an object — use a folder and ASCII parts joined by /"
+        raise InvalidValueError(msg)
+
+
 def absent(digest: Digest) -> NotFoundError:
     """Say that a blob is not here."""
     return NotFoundError(f"no blob {digest} — restore it from a copy, or log its version again")
 
 
-def refused(digest: Digest, error: OSError) -> StorageError:
-    """Translate what the operating system said about a blob, leaving out where the store lies."""
+def refused(what: str, error: OSError) -> StorageError:
+    """Translate what the operating system said about something stored, leaving out where the store lies."""
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        full = StorageFullError(f"no space is left for blob {digest} — free some, or run gc")
+        full = StorageFullError(f"no space is left for {what} — free some, or run gc")
         full.__cause__ = error
         return full
-    failed = StorageError(f"the store failed at blob {digest}: {error.strerror or type(error).__name__}")
+    failed = StorageError(f"the store failed at {what}: {error.strerror or type(error).__name__}")
     failed.__cause__ = error
     return failed
 
@@ -46,6 +64,13 @@ def check_put(source: BlobSource, digest: str, size: int) -> None:
     """Refuse bytes that are not what they were announced to be."""
     if digest != source.digest or size != source.size:
         msg = f"blob {source.digest} of {source.size} bytes turned out as {size} bytes — the file changed, log it again"
+        raise CorruptError(msg)
+
+
+def check_object(source: ObjectSource, digest: str, size: int) -> None:
+    """Refuse an object that is not what it was announced to be; without an announced digest its size must do."""
+    if size != source.size or digest != (source.digest or digest):
+        msg = f"{source.name} of {source.size} bytes turned out as {size} other bytes — the file changed, log it again"
         raise CorruptError(msg)
 
 

@@ -331,3 +331,6 @@ class CachedBlobStore:
 
     def sweep(self, older_than: Micros) -> int:
         return self.cache.sweep(older_than) + self.inner.sweep(older_than)
+
+    def verify(self) -> Iterator[str]:
+        return self.inner.verify()

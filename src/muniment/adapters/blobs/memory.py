@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -11,9 +11,9 @@ from typing import BinaryIO
 
 from attrs import field, frozen
 
-from muniment.adapters.blobs import absent, check_put, check_span, refused, verified
-from muniment.domain.errors import CorruptError
-from muniment.domain.ports import BlobResult, BlobSource
+from muniment.adapters.blobs import absent, check_name, check_object, check_put, check_span, refused, verified
+from muniment.domain.errors import CorruptError, InvalidValueError, NotFoundError
+from muniment.domain.ports import BlobResult, BlobSource, ObjectResult, ObjectSource, StoredObject
 from muniment.domain.values import Digest, Micros
 
 
@@ -37,6 +37,8 @@ class MemoryBlobStore:
 
     def _put(self, source: BlobSource) -> bool:
         content = bytes(source.content or b"") if source.path is None else Path(source.path).read_bytes()
+        if source.start is not None:
+            content = content[source.start :][: source.size]
         check_put(source, sha256(content).hexdigest(), len(content))
         with self._lock:
             new = source.digest not in self.held
@@ -65,8 +67,79 @@ class MemoryBlobStore:
     def sweep(self, older_than: Micros) -> int:  # noqa: ARG002 (no put leaves anything behind here)
         return 0
 
+    def verify(self) -> Iterator[str]:
+        return iter(())
+
     def _content(self, digest: Digest) -> bytes:
         try:
             return self.held[digest]
         except KeyError:
             raise absent(digest) from None
+
+
+@frozen(eq=False)
+class MemoryObjectStore:
+    """Objects in a dictionary; *written* says when each was put."""
+
+    held: dict[str, bytes] = field(factory=dict, repr=False)
+    clock: Callable[[], Micros] = lambda: 0
+    written: dict[str, Micros] = field(factory=dict, repr=False)
+    _lock: Lock = field(factory=Lock, init=False, repr=False)
+
+    def put_many(self, objects: Iterable[ObjectSource]) -> Iterator[ObjectResult]:
+        return map(self._result, objects)
+
+    def read(self, name: str, start: int, length: int) -> bytes:
+        check_span(0, length)
+        content = self._content(name)
+        begin = start if start >= 0 else max(0, len(content) + start)
+        return content[begin:][:length]
+
+    def open(self, name: str, start: int = 0, length: int | None = None) -> BinaryIO:
+        check_span(start, length)
+        return BytesIO(self._content(name)[start:][:length])
+
+    def sizes(self, names: Collection[str]) -> dict[str, int]:
+        return {name: len(self.held[name]) for name in names if name in self.held}
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        with self._lock:
+            found = [
+                StoredObject(name, len(content), self.written.get(name, 0))
+                for name, content in sorted(self.held.items())
+                if name.startswith(prefix)
+            ]
+        return iter(found)
+
+    def delete_many(self, names: Iterable[str]) -> Iterator[ObjectResult]:
+        for name in names:
+            yield ObjectResult(name, done=self.held.pop(name, None) is not None)
+
+    def sweep(self, older_than: Micros) -> int:  # noqa: ARG002 (no put leaves anything behind here)
+        return 0
+
+    def _result(self, source: ObjectSource) -> ObjectResult:
+        try:
+            return ObjectResult(source.name, done=self._put(source))
+        except (CorruptError, InvalidValueError) as error:
+            return ObjectResult(source.name, done=False, error=error)
+        except OSError as error:
+            return ObjectResult(source.name, done=False, error=refused(source.name, error))
+
+    def _put(self, source: ObjectSource) -> bool:
+        check_name(source.name)
+        content = bytes(source.content or b"") if source.path is None else Path(source.path).read_bytes()
+        check_object(source, sha256(content).hexdigest(), len(content))
+        with self._lock:
+            if len(self.held.get(source.name, b"")) == len(content) and source.name in self.held:
+                return False
+            self.held[source.name] = content
+            self.written[source.name] = self.clock()
+            return True
+
+    def _content(self, name: str) -> bytes:
+        try:
+            return self.held[name]
+        except KeyError:
+            msg = f"no object {name}"
+            raise NotFoundError(msg) from None

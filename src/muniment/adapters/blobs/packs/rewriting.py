@@ -1,0 +1,88 @@
+"""Deleting from a pack: a new one without what is to go takes its place, in one transaction of the index."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Final
+
+from muniment.adapters.blobs import refused
+from muniment.adapters.blobs.packs.format import Span, spans_of
+from muniment.adapters.blobs.packs.index import PackIndex
+from muniment.adapters.blobs.packs.writing import Spool
+from muniment.domain.errors import CorruptError, NotFoundError, StorageError
+from muniment.domain.ports import ObjectSource, ObjectStore
+from muniment.domain.values import Digest
+
+READ_BYTES: Final = 4 << 20
+
+
+def rewrite(objects: ObjectStore, index: PackIndex, spool: Path, pack: str, doomed: Collection[Digest]) -> None:
+    """Replace a pack by one without the *doomed*; afterwards it may be deleted.
+
+    The new one is durable and known before the old one is dropped. If another process was faster, ours is removed.
+    What is damaged is carried over as it is, so that it is still reported.
+    """
+    left = [span for span in _known(objects, index, pack) if span.digest not in doomed]
+    if not left:
+        index.swap(pack, None)
+        return
+    try:
+        with Spool(spool) as made:
+            for span, content in _contents(objects, pack, left):
+                made.add(span, content)
+            source = made.finish()
+            for result in objects.put_many([source]):
+                if result.error is not None:
+                    raise result.error
+    except OSError as error:
+        raise refused(pack, error) from error
+    _check(objects, source, made.spans)
+    if not index.swap(pack, (source.name, source.size, made.spans)):
+        index.swap(source.name, None)
+        for result in objects.delete_many([source.name]):
+            if result.error is not None:
+                raise result.error
+        index.forget([source.name])
+
+
+def _known(objects: ObjectStore, index: PackIndex, pack: str) -> tuple[Span, ...]:
+    """Return what lies in a pack as its footer says, or the index, if the footer is damaged."""
+    there = index.packs().get(pack)
+    if there is None or there.dropped:
+        return ()  # another process was faster
+    try:
+        return spans_of(there.size, lambda start, length: objects.read(pack, start, length))
+    except NotFoundError:
+        return ()
+    except CorruptError:
+        return index.contents(pack)
+
+
+def _contents(objects: ObjectStore, pack: str, spans: list[Span]) -> Iterator[tuple[Span, bytes]]:
+    """Read neighbours together."""
+    run: list[Span] = []
+    for span in spans:
+        if run and (span.start != run[-1].end or span.end - run[0].start > READ_BYTES):
+            yield from _run(objects, pack, run)
+            run = []
+        run.append(span)
+    yield from _run(objects, pack, run)
+
+
+def _run(objects: ObjectStore, pack: str, run: list[Span]) -> Iterator[tuple[Span, bytes]]:
+    begin = run[0].start
+    content = objects.read(pack, begin, run[-1].end - begin)
+    for span in run:
+        part = content[span.start - begin : span.end - begin]
+        if len(part) != span.length:
+            msg = f"{pack} is shorter than it was, so blob {span.digest} cannot be kept — restore it from a copy"
+            raise StorageError(msg)
+        yield span, part
+
+
+def _check(objects: ObjectStore, source: ObjectSource, spans: list[Span]) -> None:
+    """See that what was stored is what was made."""
+    if spans_of(source.size, lambda start, length: objects.read(source.name, start, length)) != tuple(spans):
+        msg = f"{source.name} was not stored as it was made — collect again"
+        raise StorageError(msg)

@@ -1,0 +1,265 @@
+"""Blobs in a store of objects: large ones as objects of their own, small ones in packs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from hashlib import sha256
+from heapq import merge
+from io import BytesIO
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from attrs import define, field
+
+from muniment.adapters.blobs import absent, check_span, is_digest, object_of, verified
+from muniment.adapters.blobs.packs.format import Span, TornError, spans_of
+from muniment.adapters.blobs.packs.index import Location, PackIndex
+from muniment.adapters.blobs.packs.putting import Putting
+from muniment.adapters.blobs.packs.reading import ReadAhead
+from muniment.adapters.blobs.packs.rewriting import rewrite
+from muniment.adapters.blobs.packs.writing import PACKS
+from muniment.domain.errors import CorruptError, MunimentError, NotFoundError, StorageError
+from muniment.domain.ports import BlobResult, BlobSource, ObjectStore, StoredObject
+from muniment.domain.values import Digest, Micros
+
+SMALL_BYTES: Final = 256 << 10
+"""Up to which size blobs travel in packs: above it, a request of its own costs less than the bytes."""
+FEW: Final = 16
+"""Fewer small blobs than that, put together, are objects of their own: a pack for each version would be no gain."""
+BLOBS: Final = "sha256/"
+BATCH: Final = 1024
+ROUNDS: Final = 5
+
+
+@define(eq=False)
+class PackedBlobStore:
+    """Blobs in *objects*, with an *index* of the packs, and a folder for packs that are being made.
+
+    The index is only a copy of what the footers of the packs say. Whoever must be sure lists the packs first.
+    """
+
+    objects: ObjectStore
+    index: PackIndex
+    spool: Path
+    small: int = SMALL_BYTES
+    few: int = FEW
+    _ahead: ReadAhead = field(init=False)
+    _bad: set[str] = field(init=False, factory=set)
+
+    def __attrs_post_init__(self) -> None:
+        self._ahead = ReadAhead(self.objects)
+
+    def put_many(self, blobs: Iterable[BlobSource]) -> Iterator[BlobResult]:
+        return Putting(self.objects, self.index, self.spool, self.small, self.few).put_many(blobs)
+
+    def get(self, digest: Digest) -> bytes:
+        if not is_digest(digest):
+            raise absent(digest)
+        packed = self._packed(digest)
+        if packed is not None:
+            return verified(digest, packed)
+        with self._object(digest, 0, None) as file:
+            return verified(digest, file.read())
+
+    def open(self, digest: Digest, start: int = 0, length: int | None = None) -> BinaryIO:
+        check_span(start, length)
+        if not is_digest(digest):
+            raise absent(digest)
+        packed = self._packed(digest)
+        if packed is not None:
+            return BytesIO(packed[start:][:length])
+        return self._object(digest, start, length)
+
+    def missing(self, digests: Collection[Digest]) -> set[Digest]:
+        self.refresh()
+        valid = {digest for digest in digests if is_digest(digest)}
+        left = valid.difference(self.index.held(valid))
+        names = {object_of(digest): digest for digest in left}
+        left.difference_update(names[name] for name in (self.objects.sizes(names) if names else ()))
+        return left.union(digest for digest in digests if digest not in valid)
+
+    def delete_many(self, digests: Iterable[Digest]) -> Iterator[BlobResult]:
+        left = iter(digests)
+        while batch := list(islice(left, BATCH)):
+            results = self._delete({digest for digest in batch if is_digest(digest)})
+            for digest in batch:
+                yield results.pop(digest, BlobResult(digest, done=False))
+
+    def list(self) -> Iterator[tuple[Digest, int]]:
+        self.refresh()
+        last = None
+        for digest, size in merge(self._objects(), self.index.blobs()):
+            if digest != last:
+                yield digest, size
+            last = digest
+
+    def sweep(self, older_than: Micros) -> int:
+        """Remove what interrupted puts and deletes left behind; return the bytes freed."""
+        freed = self.objects.sweep(older_than) + self._sweep_spool(older_than)
+        self.refresh()
+        known = self.index.packs()
+        failed = None
+        for found in list(self.objects.list(PACKS)):
+            dropped = found.name in known and known[found.name].dropped
+            unfinished = found.name not in known and found.written_at < older_than and self._is_torn(found)
+            if dropped or unfinished:
+                try:
+                    self._remove(found.name)
+                    freed += found.size
+                except StorageError as error:
+                    failed = failed or error
+        if failed is not None:
+            raise failed
+        return freed
+
+    def verify(self) -> Iterator[str]:
+        """Yield a line for each pack whose footer is damaged or is not what the index says."""
+        self.refresh()
+        known = self.index.packs()
+        for found in self.objects.list(PACKS):
+            try:
+                spans = self._footer(found.name, found.size)
+            except NotFoundError:
+                continue  # it was rewritten meanwhile
+            except CorruptError as error:
+                yield f"{found.name} {error}"
+                continue
+            if found.name in known and not known[found.name].dropped:
+                held = {(span.digest, span.length) for span in self.index.contents(found.name)}
+                if held - {(span.digest, span.length) for span in spans}:
+                    yield f"{found.name} does not hold what the index says — run rebuild"
+
+    def rebuild_index(self) -> int:
+        """Make the index from the footers alone; return how many packs there are."""
+        self.index.clear()
+        self._bad.clear()
+        self.refresh()
+        return len(self.index.packs())
+
+    def refresh(self) -> None:
+        """Learn what packs came and went, whoever did it."""
+        known = self.index.packs()
+        listed = {found.name: found.size for found in self.objects.list(PACKS)}
+        self.index.forget([name for name in known if name not in listed])
+        for name, size in listed.items():
+            if name not in known and name not in self._bad:
+                self._learn(name, size)
+
+    def _learn(self, name: str, size: int) -> None:
+        try:
+            self.index.add(name, size, self._footer(name, size))
+        except NotFoundError:
+            return  # it went meanwhile
+        except CorruptError:
+            self._bad.add(name)  # verify tells of it
+
+    def _footer(self, name: str, size: int) -> tuple[Span, ...]:
+        return spans_of(size, lambda start, length: self.objects.read(name, start, length))
+
+    def _packed(self, digest: Digest) -> bytes | None:
+        """Return the bytes of a blob in a pack, right ones if there are any; ``None`` if it is in none."""
+        content = self._look(self.index.find(digest), digest)
+        if content is None or sha256(content).hexdigest() != digest:
+            self._relearn({where.pack for where in self.index.find(digest)})
+            again = self._look(self.index.find(digest), digest)
+            return content if again is None else again
+        return content
+
+    def _look(self, places: Iterable[Location], digest: Digest) -> bytes | None:
+        content = None
+        for where in places:
+            try:
+                content = self._ahead.read(where)
+            except NotFoundError:
+                self._ahead.forget(where.pack)
+                continue
+            if len(content) == where.length and sha256(content).hexdigest() == digest:
+                return content
+        return content
+
+    def _relearn(self, packs: set[str]) -> None:
+        """Read the footers of packs again, in which something was not where it should be."""
+        known = self.index.packs()
+        for name in packs:
+            if name in known:
+                self._learn(name, known[name].size)
+        self.refresh()
+
+    def _object(self, digest: Digest, start: int, length: int | None) -> BinaryIO:
+        try:
+            return self.objects.open(object_of(digest), start, length)
+        except NotFoundError:
+            raise absent(digest) from None
+
+    def _objects(self) -> Iterator[tuple[Digest, int]]:
+        for found in self.objects.list(BLOBS):
+            digest = found.name.rpartition("/")[2]
+            if is_digest(digest) and found.name == object_of(Digest(digest)):
+                yield Digest(digest), found.size
+
+    def _delete(self, digests: set[Digest]) -> dict[Digest, BlobResult]:
+        """Delete blobs wherever they lie."""
+        results: dict[Digest, BlobResult] = {}
+        self.refresh()
+        for _ in range(ROUNDS):  # what another process rewrites at the same time is looked up once more
+            held = self.index.held(digests)
+            packs = {pack for packs in held.values() for pack in packs}
+            if not packs:
+                break
+            for digest in held:
+                results.setdefault(digest, BlobResult(digest))
+            for pack in packs:
+                try:
+                    rewrite(self.objects, self.index, self.spool, pack, digests)
+                    self._remove(pack)
+                except MunimentError as error:
+                    for digest in (digest for digest, where in held.items() if pack in where):
+                        results[digest] = BlobResult(digest, done=False, error=error)
+            if any(result.error for result in results.values()):
+                break
+        else:
+            for digest in self.index.held(digests):
+                busy = StorageError(f"blob {digest} is being moved by others — collect again")
+                results[digest] = BlobResult(digest, done=False, error=busy)
+        self._delete_objects(digests, results)
+        return results
+
+    def _delete_objects(self, digests: set[Digest], results: dict[Digest, BlobResult]) -> None:
+        names = {object_of(digest): digest for digest in sorted(digests)}
+        for result in self.objects.delete_many(self.objects.sizes(names)):
+            digest = names[result.name]
+            if digest not in results or result.error is not None:
+                results[digest] = BlobResult(digest, done=result.done, error=result.error)
+
+    def _remove(self, pack: str) -> None:
+        """Delete a pack that was dropped, or never was one."""
+        self._ahead.forget(pack)
+        for result in self.objects.delete_many([pack]):
+            if result.error is not None:
+                raise result.error
+        self.index.forget([pack])
+
+    def _is_torn(self, found: StoredObject) -> bool:
+        try:
+            self._footer(found.name, found.size)
+        except TornError:
+            return True
+        except (CorruptError, NotFoundError):
+            return False
+        return False
+
+    def _sweep_spool(self, older_than: Micros) -> int:
+        freed = 0
+        for path in self.spool.iterdir() if self.spool.is_dir() else ():
+            try:
+                found = path.stat()
+                if found.st_mtime_ns < older_than * 1000:
+                    path.unlink()
+                    freed += found.st_size
+            except FileNotFoundError:
+                continue  # its put ended meanwhile
+            except OSError as error:
+                msg = f"cannot remove what an interrupted put left behind: {error.strerror}"
+                raise StorageError(msg) from error
+        return freed
