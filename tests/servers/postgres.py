@@ -148,9 +148,11 @@ class PostgresServer:
         return f"postgresql://postgres@/postgres?host={quote(str(self.folder), safe='')}"
 
     def sql(self, statement: str) -> list[tuple[Any, ...]]:
-        """Run a statement as the owner of everything."""
+        """Run statements as the owner of everything; return the rows of the last one."""
         with psycopg.connect(self.base(), autocommit=True) as connection:
             cursor = connection.execute(statement.encode())
+            while cursor.nextset():
+                pass
             return cursor.fetchall() if cursor.description else []
 
 

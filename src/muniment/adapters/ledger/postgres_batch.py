@@ -74,12 +74,12 @@ class Batches:
 
     def _attempt(self, batch: Sequence[Waiting], connection: Connection) -> Outcomes:
         with connection.cursor() as cursor:
-            cursor.execute("BEGIN")
+            cursor.execute("BEGIN", prepare=False)
             try:
                 tip, transaction = lock_tip(cursor)
                 known = self._what_became(connection)
                 if known is not None:
-                    cursor.execute("ROLLBACK")
+                    cursor.execute("ROLLBACK", prepare=False)
                     return known
                 self._forget(connection)
                 before = tip.frontier.size
@@ -89,10 +89,10 @@ class Batches:
                     write_tip(cursor, tip)
             except BaseException:
                 if not connection.closed:
-                    cursor.execute("ROLLBACK")
+                    cursor.execute("ROLLBACK", prepare=False)
                 raise
             self._unknown = _Unknown(transaction, outcomes)
-            cursor.execute("COMMIT")
+            cursor.execute("COMMIT", prepare=False)
             self._unknown = None
         return outcomes
 
