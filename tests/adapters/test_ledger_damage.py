@@ -125,3 +125,14 @@ def test_an_event_of_a_later_muniment_is_named(copy: Path) -> None:
     with pytest.raises(CorruptError, match=r"version\.sold\.1.*newer Muniment"):
         list(ledger.read())
     ledger.close()
+
+
+def test_a_rebuild_that_fails_leaves_the_rows_as_they_were(copy: Path) -> None:
+    ledger = sqlite_ledger(copy, Clock())
+    rows = list(ledger.dump())
+    with closing(sqlite3.connect(copy)) as connection, connection:
+        connection.execute("UPDATE events SET state = x'7b' WHERE rowid = 9")
+    with pytest.raises(CorruptError):
+        ledger.rebuild()
+    assert list(ledger.dump()) == rows
+    ledger.close()

@@ -13,7 +13,7 @@ from eventsourcing.sqlite import SQLiteDatastore
 from muniment.adapters.ledger import forking
 from muniment.adapters.ledger.batching import GroupCommit, Waiting
 from muniment.adapters.ledger.codec import Codec
-from muniment.adapters.ledger.core import COMMANDS_KEPT, Core, OpenTransaction, Tip
+from muniment.adapters.ledger.core import COMMANDS_KEPT, Core, OpenTransaction, Tip, guarded
 from muniment.adapters.ledger.record import recorded, whole
 from muniment.adapters.ledger.recorder import TABLE, LedgerRecorder
 from muniment.adapters.ledger.sqlite_desk import (
@@ -96,7 +96,7 @@ class SqliteLedger:
             self.rows.clear(cursor)
             return self._refold(cursor, desk)
 
-        size: int = self._group.submit(refold)
+        size: int = self._group.submit(lambda desk: guarded(desk, lambda: refold(desk)))
         return size
 
     def _refold(self, cursor: sqlite3.Cursor, desk: SqliteDesk) -> int:
