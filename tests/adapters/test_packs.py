@@ -17,10 +17,13 @@ from tests.conformance import object_store
 from tests.conformance.blob_store import BlobStoreConformance, machine_for
 
 
+NOW = 1_800_000_000_000_000
+
+
 def packed(folder: Path, objects: ObjectStore | None = None, few: int = 1) -> PackedBlobStore:
     if objects is None:
         objects = LocalObjectStore.at(folder / "blobs")
-    return PackedBlobStore(objects, PackIndex(folder / "blobs" / "index.sqlite3"), folder / "blobs" / "tmp", few=few)
+    return PackedBlobStore(objects, PackIndex(folder / "blobs" / ".index.sqlite3"), folder / "blobs" / "tmp", few=few)
 
 
 class TestLocalObjects(object_store.ObjectStoreConformance):
@@ -32,7 +35,7 @@ class TestLocalObjects(object_store.ObjectStoreConformance):
 class TestMemoryObjects(object_store.ObjectStoreConformance):
     @pytest.fixture
     def store(self) -> ObjectStore:
-        return MemoryObjectStore()
+        return MemoryObjectStore(lambda: NOW)
 
 
 TestLocalObjectsMachine = object_store.machine_for(lambda: LocalObjectStore.at(Path(tempfile.mkdtemp())))

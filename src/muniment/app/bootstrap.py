@@ -69,7 +69,7 @@ def open_blobs(config: Config) -> BlobStore:
     from muniment.adapters.blobs.packs import PackedBlobStore, PackIndex  # noqa: PLC0415
 
     folder = _folder(config, "blobs", "blobs")
-    return PackedBlobStore(LocalObjectStore.at(folder), PackIndex(folder / "index.sqlite3"), folder / HALVES)
+    return PackedBlobStore(LocalObjectStore.at(folder), PackIndex(folder / ".index.sqlite3"), folder / HALVES)
 
 
 def open_ledger(config: Config) -> Ledger:

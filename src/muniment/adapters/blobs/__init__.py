@@ -11,7 +11,7 @@ from muniment.domain.ports import BlobSource, ObjectSource
 from muniment.domain.values import Digest
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_OBJECT = re.compile(r"(?!tmp/)(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)+[A-Za-z0-9_-][A-Za-z0-9._-]*")
+_OBJECT = re.compile(r"(?!tmp/)[A-Za-z0-9_-][A-Za-z0-9._-]*(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 
 
 def is_digest(text: str) -> bool:
@@ -25,14 +25,14 @@ def object_of(digest: str) -> str:
 
 
 def is_name(text: str) -> bool:
-    """Whether this can be the name of an object; what lies beside the folders of objects, like an index, is none."""
+    """Whether this can be the name of an object; what is being put, or begins with a dot, is none."""
     return _OBJECT.fullmatch(text) is not None
 
 
 def check_name(name: str) -> None:
     """Refuse what cannot be the name of an object."""
     if not is_name(name):
-        msg = f"{name!r} cannot be the name of an object — use a folder and ASCII parts joined by /"
+        msg = f"{name!r} cannot be the name of an object — use ASCII parts joined by /"
         raise InvalidValueError(msg)
 
 

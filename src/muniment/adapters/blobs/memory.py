@@ -81,8 +81,8 @@ class MemoryBlobStore:
 class MemoryObjectStore:
     """Objects in a dictionary; *written* says when each was put."""
 
-    held: dict[str, bytes] = field(factory=dict, repr=False)
     clock: Callable[[], Micros] = lambda: 0
+    held: dict[str, bytes] = field(factory=dict, repr=False)
     written: dict[str, Micros] = field(factory=dict, repr=False)
     _lock: Lock = field(factory=Lock, init=False, repr=False)
 
