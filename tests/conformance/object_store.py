@@ -1,4 +1,4 @@
-"""What every store of objects must do: the suite of the port ``ObjectStore``, and a state machine against a dictionary."""
+"""What every store of objects must do: the suite of ``ObjectStore``, and a state machine against a dictionary."""
 
 from __future__ import annotations
 
