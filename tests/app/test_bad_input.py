@@ -17,6 +17,7 @@ import pytest
 from attrs import evolve
 
 import muniment as wandb
+from muniment.adapters.ledger.sqlite import SqliteLedger
 from muniment.app import bootstrap, config, directory, fsck
 from muniment.app.sdk import session
 from muniment.domain.errors import CorruptError, KeyFileError, MunimentError, StorageError, StorageFullError
@@ -315,6 +316,7 @@ def test_a_key_file_that_others_can_read_is_refused(own_home: Path) -> None:
 
 def test_a_clock_that_goes_back_never_makes_time_run_backwards() -> None:
     ledger = bootstrap.open_ledger(config.load())
+    assert isinstance(ledger, SqliteLedger)
     store = evolve(bootstrap.open_store(config.load()), ledger=ledger)
     last = ledger.head().recorded_at
     ledger.core.clock = lambda: last - 3_600_000_000
