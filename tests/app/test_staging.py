@@ -17,7 +17,8 @@ import pytest
 from attrs import evolve
 
 from muniment.app import bootstrap, config
-from muniment.app.reading import BATCH_FILES, SMALL, writing
+from muniment.app.disk import writing
+from muniment.app.reading import BATCH_FILES, SMALL
 from muniment.app.staging import Staged, Staging, reclaim
 from muniment.app.store import Store
 from muniment.app.walking import walk
@@ -60,7 +61,8 @@ def settled(store: Store) -> Store:
 def content(staged: Staged) -> bytes:
     assert staged.source is not None
     assert staged.source.path is not None
-    return Path(staged.source.path).read_bytes()
+    start = staged.source.start or 0
+    return Path(staged.source.path).read_bytes()[start : start + staged.source.size]
 
 
 def put(store: Store, staged: list[Staged]) -> None:

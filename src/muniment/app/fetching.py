@@ -7,8 +7,9 @@ from io import BufferedReader, BytesIO, RawIOBase
 from threading import Lock
 from typing import TYPE_CHECKING, BinaryIO, Final
 
+from muniment.app.disk import write_all
 from muniment.app.placing import digest_of
-from muniment.app.reading import SMALL, write_all
+from muniment.app.reading import SMALL
 from muniment.app.reference import HASHED, Targets, target_of
 from muniment.app.store import Store
 from muniment.domain.errors import CorruptError, NotFoundError

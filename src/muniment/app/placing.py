@@ -15,7 +15,7 @@ from typing import BinaryIO, Final, Self
 
 from attrs import define, field
 
-from muniment.app.reading import FULL, write_all
+from muniment.app.disk import FULL, write_all
 from muniment.domain.errors import InvalidValueError, MunimentError, StorageError, StorageFullError
 
 BUFFER_BYTES: Final = 1 << 20

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from base64 import b64encode
@@ -14,8 +13,10 @@ from typing import Final
 
 from attrs import frozen
 
+from muniment.app.bundling import Bundles, Run, Slot
+from muniment.app.disk import COPY, write_all, writing
 from muniment.app.walking import unreadable
-from muniment.domain.errors import ConflictError, InvalidValueError, StorageError, StorageFullError
+from muniment.domain.errors import ConflictError, InvalidValueError
 from muniment.domain.values import Digest
 
 THREADS: Final = 2
@@ -24,47 +25,47 @@ BATCH_BYTES: Final = 64 << 20
 SMALL: Final = 1 << 20
 """Up to how many bytes are read at once; larger files are read through a buffer of this size."""
 OPEN: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # a named pipe must not make us wait
-COPY: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 @frozen
 class Reading:
-    """A file to read: what it looked like, and where to copy it to (``None``: nowhere)."""
+    """A file to read: what it looked like, and where to copy it to (``None``: nowhere), or into a bundle if it fits."""
 
     local: str
     look: os.stat_result
     copy: str | None = None
+    bundled: bool = False
 
 
 @frozen
 class Content:
-    """What a file turned out to hold; *md5* in hexadecimal, where it was asked for."""
+    """What a file turned out to hold; *md5* in hexadecimal, where it was asked for; *slot*, where it was bundled."""
 
     digest: Digest
     md5: str | None
     look: os.stat_result
+    slot: Slot | None = None
 
 
-def read_all(readings: Sequence[Reading], *, with_md5: bool) -> list[Content]:
+def read_all(readings: Sequence[Reading], *, with_md5: bool, bundles: Bundles | None = None) -> list[Content]:
     """Read files in a few threads, each taking a batch at a time; the first failure is raised."""
     batches = list(_batches(readings))
     if len(batches) < THREADS:
-        return [read(each, with_md5=with_md5) for each in readings]
+        return [content for batch in batches for content in _read_batch(batch, with_md5, bundles)]
     with ThreadPoolExecutor(THREADS) as pool:
         try:
-            futures = [pool.submit(_read_batch, batch, with_md5) for batch in batches]
+            futures = [pool.submit(_read_batch, batch, with_md5, bundles) for batch in batches]
             return [content for future in futures for content in future.result()]
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
 
 
-def read(reading: Reading, *, with_md5: bool) -> Content:
+def read(reading: Reading, *, with_md5: bool, run: Run | None = None) -> Content:
     """Read one file; ConflictError if it changes meanwhile."""
-    content = _attempt(reading, reading.look, with_md5)
+    content = _attempt(reading, reading.look, with_md5, run)
     if content is None:  # it changed after it was looked at; that is no harm if it stands still now
-        content = _attempt(reading, None, with_md5)
+        content = _attempt(reading, None, with_md5, run)
     if content is None:
         msg = f"{reading.local!r} changed while it was read — log it again when nothing writes to it"
         raise ConflictError(msg)
@@ -74,26 +75,6 @@ def read(reading: Reading, *, with_md5: bool) -> Content:
 def weak_digest(found: str) -> str:
     """Return an MD5 as W&B shows it, in Base64."""
     return b64encode(bytes.fromhex(found)).decode()
-
-
-@contextmanager
-def writing() -> Iterator[None]:
-    """Say in our errors what the operating system says about the folder where files wait to be logged."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in FULL:
-            msg = "no space is left where files wait to be logged — free some, or set MUNIMENT_DATA_DIR"
-            raise StorageFullError(msg) from error
-        msg = f"the folder where files wait to be logged failed: {error.strerror or type(error).__name__}"
-        raise StorageError(msg) from error
-
-
-def write_all(file: int, content: bytes | memoryview) -> None:
-    """Write all of it, however little the system takes at a time."""
-    written = os.write(file, content)
-    while written < len(content):
-        written += os.write(file, memoryview(content)[written:])
 
 
 def _batches(readings: Sequence[Reading]) -> Iterator[list[Reading]]:
@@ -109,11 +90,20 @@ def _batches(readings: Sequence[Reading]) -> Iterator[list[Reading]]:
         yield batch
 
 
-def _read_batch(batch: list[Reading], with_md5: bool) -> list[Content]:  # noqa: FBT001 (handed to a thread)
-    return [read(each, with_md5=with_md5) for each in batch]
+def _read_batch(batch: list[Reading], with_md5: bool, bundles: Bundles | None) -> list[Content]:  # noqa: FBT001 (handed to a thread)
+    run = Run(bundles) if bundles is not None else None
+    contents = [read(each, with_md5=with_md5, run=run) for each in batch]
+    if run is not None:
+        run.flush()
+    return contents
 
 
-def _attempt(reading: Reading, before: os.stat_result | None, with_md5: bool) -> Content | None:  # noqa: FBT001
+def _attempt(
+    reading: Reading,
+    before: os.stat_result | None,
+    with_md5: bool,  # noqa: FBT001
+    run: Run | None,
+) -> Content | None:
     """Read a file that looked like *before*, or as it looks now; ``None`` if it does not look so afterwards."""
     try:
         file = os.open(reading.local, OPEN)
@@ -126,7 +116,7 @@ def _attempt(reading: Reading, before: os.stat_result | None, with_md5: bool) ->
             msg = f"{reading.local!r} is not a file"
             raise InvalidValueError(msg)
         hashing = _small if before.st_size <= SMALL else _large
-        strong, weak, size = hashing(file, reading, before.st_size, with_md5)
+        strong, weak, size, held = hashing(file, reading, before.st_size, with_md5)
         try:
             after = os.fstat(file)
         except OSError as error:
@@ -135,21 +125,23 @@ def _attempt(reading: Reading, before: os.stat_result | None, with_md5: bool) ->
         os.close(file)
     if size != before.st_size or _identity(before) != _identity(after):
         return None
-    return Content(Digest(strong), weak, before if before.st_ctime_ns == after.st_ctime_ns else after)
+    look = before if before.st_ctime_ns == after.st_ctime_ns else after
+    slot = run.add(strong, held) if run is not None and reading.bundled and held is not None else None
+    return Content(Digest(strong), weak, look, slot)
 
 
 def _identity(look: os.stat_result) -> tuple[int, int, int, int]:
     return (look.st_mtime_ns, look.st_size, look.st_ino, look.st_dev)
 
 
-def _small(file: int, reading: Reading, size: int, with_md5: bool) -> tuple[str, str | None, int]:  # noqa: FBT001
+def _small(file: int, reading: Reading, size: int, with_md5: bool) -> tuple[str, str | None, int, bytes | None]:  # noqa: FBT001
     try:
         content = os.read(file, size + 1)
         while 0 < len(content) < size and (more := os.read(file, size + 1 - len(content))):
             content += more
     except OSError as error:
         raise unreadable(reading.local, error) from error
-    if reading.copy is not None:
+    if reading.copy is not None and not reading.bundled:
         with writing():
             copy = os.open(reading.copy, COPY, 0o600)
             try:
@@ -157,10 +149,10 @@ def _small(file: int, reading: Reading, size: int, with_md5: bool) -> tuple[str,
             finally:
                 os.close(copy)
     weak = md5(content, usedforsecurity=False).hexdigest() if with_md5 else None
-    return sha256(content).hexdigest(), weak, len(content)
+    return sha256(content).hexdigest(), weak, len(content), content
 
 
-def _large(file: int, reading: Reading, size: int, with_md5: bool) -> tuple[str, str | None, int]:  # noqa: FBT001
+def _large(file: int, reading: Reading, size: int, with_md5: bool) -> tuple[str, str | None, int, bytes | None]:  # noqa: FBT001
     strong, weak = sha256(), md5(usedforsecurity=False) if with_md5 else None
     total = 0
     with _copying(reading.copy) as copy, memoryview(bytearray(SMALL)) as buffer:
@@ -178,7 +170,7 @@ def _large(file: int, reading: Reading, size: int, with_md5: bool) -> tuple[str,
                 with writing():
                     write_all(copy, buffer[:count])
             total += count
-    return strong.hexdigest(), weak.hexdigest() if weak else None, total
+    return strong.hexdigest(), weak.hexdigest() if weak else None, total, None
 
 
 @contextmanager

@@ -14,9 +14,11 @@ from threading import Lock
 from types import TracebackType
 from typing import Final, Literal, Self, TypeAlias
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
-from muniment.app.reading import COPY, Content, Reading, read_all, weak_digest, write_all, writing
+from muniment.app.bundling import FEW, SMALL, Bundles
+from muniment.app.disk import COPY, write_all, writing
+from muniment.app.reading import Content, Reading, read_all, weak_digest
 from muniment.app.store import Store
 from muniment.app.walking import unreadable
 from muniment.domain.errors import InvalidValueError
@@ -105,6 +107,17 @@ class Staging:
             path, read.digest, read.md5 if md5 else None, BlobSource(read.digest, len(content), path=copy, movable=True)
         )
 
+    def apart(self, staged: Staged) -> Staged:
+        """Give a file that waits together with others a file of its own."""
+        source = staged.source
+        if source is None or source.path is None or source.start is None:
+            return staged
+        copy = self._next()
+        with writing(), open(source.path, "rb") as bundle:  # noqa: PTH123 (text in, text out)
+            bundle.seek(source.start)
+            Path(copy).write_bytes(bundle.read(source.size))
+        return evolve(staged, source=evolve(source, path=copy, start=None))
+
     def close(self) -> None:
         """Remove the folder with all that still waits in it."""
         self._folder = None
@@ -118,8 +131,9 @@ class Staging:
         files = [_look(os.fspath(local), path) for local, path in chunk]
         known = self._known(files, md5=md5)
         fresh = [file for file in files if file.absolute not in known]
-        readings = [Reading(file.local, file.look, self._next() if copied else None) for file in fresh]
-        contents = read_all(readings, with_md5=md5)
+        readings = self._readings(fresh, copied=copied)
+        with Bundles(self._next) as bundles:
+            contents = read_all(readings, with_md5=md5, bundles=bundles)
         self.store.files.put_many(
             {file.absolute: (read.look, (read.digest, read.md5)) for file, read in zip(fresh, contents, strict=True)},
             seen_at,
@@ -132,6 +146,16 @@ class Staging:
             else:
                 source = BlobSource(digests[0], file.look.st_size, path=file.absolute)
                 yield _staged(file.path, digests[0], digests[1] if md5 else None, source)
+
+    def _readings(self, files: Sequence[_File], *, copied: bool) -> list[Reading]:
+        """Say where files are to be copied to: many small ones into bundles, others each into a file of its own."""
+        if not copied:
+            return [Reading(file.local, file.look) for file in files]
+        bundled = sum(file.look.st_size <= SMALL for file in files) >= FEW
+        return [
+            Reading(file.local, file.look, self._next(), bundled=bundled and file.look.st_size <= SMALL)
+            for file in files
+        ]
 
     def _known(self, files: Sequence[_File], *, md5: bool) -> Mapping[str, FileDigests]:
         """Return what is remembered of files whose bytes are stored already."""
@@ -163,6 +187,17 @@ def reclaim(store: Store) -> int:
     return freed
 
 
+def leftovers(store: Store) -> tuple[int, int]:
+    """Return how many folders processes that are gone left behind, and the bytes in them."""
+    found = _abandoned(store.staging)
+    try:
+        sizes = [file.stat().st_size for folder, _ in found for file in folder.iterdir()]
+    finally:
+        for _, lock in found:
+            os.close(lock)
+    return len(found), sum(sizes)
+
+
 def _look(local: str, path: str) -> _File:
     try:
         look = os.stat(local)  # noqa: PTH116 (a Path for each would cost as much again)
@@ -172,6 +207,10 @@ def _look(local: str, path: str) -> _File:
 
 
 def _fresh(file: _File, reading: Reading, read: Content) -> Staged:
+    if read.slot is not None:
+        start, where = read.slot.start, read.slot.path
+        source = BlobSource(read.digest, read.look.st_size, path=where, movable=True, start=start)
+        return _staged(file.path, read.digest, read.md5, source)
     where = reading.copy or file.absolute
     source = BlobSource(read.digest, read.look.st_size, path=where, movable=reading.copy is not None)
     return _staged(file.path, read.digest, read.md5, source)

@@ -18,7 +18,7 @@ from muniment.app.staging import Staged
 from muniment.app.store import Store
 from muniment.domain.errors import CorruptError, LeaseExpiredError, MunimentError, StorageError
 from muniment.domain.manifest import Entry
-from muniment.domain.ports import BlobResult, BlobSource, Scratch, Transaction
+from muniment.domain.ports import BlobSource, Scratch, Transaction
 from muniment.domain.rows import ProjectRow
 from muniment.domain.values import CommandId, Digest, Micros, RunId
 
@@ -59,9 +59,7 @@ def upload(
         return kept if base is None else manifests.inherit(base.entries(), kept)
 
     written = session.write(entries)
-    waiting = entries()
-    while batch := list(islice(waiting, BATCH)):
-        session.put([entry for entry in batch if entry.ref is None], sources)
+    session.put((entry for entry in entries() if entry.ref is None), sources)
     return written
 
 
@@ -151,8 +149,28 @@ class _Session:
             if not rescue(self.store, written.blobs):
                 return written
 
-    def put(self, entries: list[Entry], sources: dict[str, BlobSource]) -> None:
-        """See to it that the bytes of a batch of entries are in the store."""
+    def put(self, entries: Iterator[Entry], sources: dict[str, BlobSource]) -> None:
+        """See to it that the bytes of entries are in the store."""
+        paths: dict[str, str] = {}
+        for result in self.store.blobs.put_many(self._wanted(entries, sources, paths)):
+            if result.error is not None:
+                raise _about(paths[result.digest], result.error) from result.error
+            self._tell(sources[result.digest].size)
+            self._renew()
+
+    def _wanted(
+        self, entries: Iterator[Entry], sources: dict[str, BlobSource], paths: dict[str, str]
+    ) -> Iterator[BlobSource]:
+        """Yield what is missing, a batch after the other; *paths* learns for which entries."""
+        while batch := list(islice(entries, BATCH)):
+            missing = self._missing(batch, sources)
+            for entry in batch:
+                if entry.digest in missing and entry.digest not in paths:
+                    paths[entry.digest] = entry.path
+                    yield sources[entry.digest]
+
+    def _missing(self, entries: list[Entry], sources: dict[str, BlobSource]) -> set[Digest]:
+        """Return which bytes of a batch of entries are to be put, whatever was condemned of the others rescued."""
         digests = {Digest(entry.digest) for entry in entries}
         rescue(self.store, digests)
         missing = self.store.blobs.missing(digests)
@@ -160,11 +178,7 @@ class _Session:
             msg = f"the bytes of {lost[0].path!r} are not in the store (any more) — add the file again"
             raise CorruptError(msg)
         self._tell(sum(entry.size or 0 for entry in entries if entry.digest not in missing))
-        for result in self.store.blobs.put_many(sources[digest] for digest in sorted(missing)):
-            if result.error is not None:
-                raise _about(result, entries) from result.error
-            self._tell(sources[result.digest].size)
-            self._renew()
+        return missing
 
     def _tell(self, size: int) -> None:
         if self.progress is not None:
@@ -188,9 +202,7 @@ def _path_of(staged: Staged | Removed) -> str:
     return staged.entry.path if isinstance(staged, Staged) else staged.path
 
 
-def _about(result: BlobResult, entries: list[Entry]) -> Exception:
+def _about(path: str, error: Exception) -> Exception:
     """Return the error of a blob with the path that its user knows."""
-    error = result.error
-    path = next((entry.path for entry in entries if entry.digest == result.digest), result.digest)
     kind = type(error) if isinstance(error, MunimentError) else StorageError
     return kind(f"{path!r} could not be stored: {error}")

@@ -130,7 +130,11 @@ class Contents:
     def local_path(self, path: str) -> str | None:
         """Return where the bytes of an added file wait."""
         each = self.changes.get(path)
-        return each.source.path if isinstance(each, Staged) and each.source else None
+        if not isinstance(each, Staged) or each.source is None:
+            return None
+        if each.source.start is not None:
+            each = self.changes[path] = self._open().apart(each)
+        return each.source.path if each.source else None
 
     def check(self) -> None:
         """Refuse a path that is also the folder of another."""
