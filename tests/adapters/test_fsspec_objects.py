@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -18,10 +19,13 @@ from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.spec import AbstractFileSystem
 
 from muniment.adapters.blobs.fsspec import HALVES, WHOLE_BYTES, FsspecObjectStore
+from muniment.adapters.blobs.packs import PackedBlobStore, PackIndex
 from muniment.adapters.fsspec_files import Place, written_at
 from muniment.domain.errors import CorruptError, InvalidValueError, NotFoundError, StorageError, StorageFullError
-from muniment.domain.ports import ObjectResult, ObjectSource
+from muniment.domain.ports import BlobStore, ObjectResult, ObjectSource
 from muniment.domain.values import Digest
+from tests.conformance.blob_store import BlobStoreConformance
+from tests.conformance.object_store import ObjectStoreConformance, machine_for
 
 LARGE = bytes(range(256)) * (WHOLE_BYTES // 256 + 1)
 
@@ -87,6 +91,33 @@ def leftovers(store: FsspecObjectStore) -> list[str]:
         return list(store.place.files.find(halves(store), detail=False))
     except FileNotFoundError:
         return []
+
+
+class TestObjects(ObjectStoreConformance):
+    """The suite of the port on every kind of file system."""
+
+
+TestMemoryMachine = machine_for(lambda: FsspecObjectStore.at(f"memory://{token_hex(8)}/store"))
+TestOverwritingMachine = machine_for(lambda: FsspecObjectStore.at(f"overwriting://{token_hex(8)}/store"))
+TestFilesMachine = machine_for(lambda: FsspecObjectStore.at(Path(tempfile.mkdtemp()).as_uri()))
+
+
+class TestPacks(BlobStoreConformance):
+    """Blobs and packs on every kind of file system."""
+
+    @pytest.fixture(params=["memory", "file"])
+    def store(self, request: pytest.FixtureRequest, tmp_path: Path) -> BlobStore:
+        url = f"file://{tmp_path}/store" if request.param == "file" else f"memory://{token_hex(8)}/store"
+        (tmp_path / "spool").mkdir()
+        return PackedBlobStore(FsspecObjectStore.at(url), PackIndex(tmp_path / "index.sqlite3"), tmp_path / "spool")
+
+    def damage(self, store: BlobStore, digest: Digest, content: bytes) -> None:
+        assert isinstance(store, PackedBlobStore)
+        assert isinstance(store.objects, FsspecObjectStore)
+        (found,) = store.objects.list("sha256/")
+        assert found.name.endswith(digest)
+        with store.objects.place.files.open(f"{store.objects.place.path}/{found.name}", "wb") as file:
+            file.write(content)
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", LARGE], ids=["empty", "small", "large"])

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
+
+from attrs import define
 
 from muniment.app import clock
 from muniment.app.config import Config
@@ -20,7 +24,7 @@ if TYPE_CHECKING:
     from muniment.adapters.blobs.cache import BlobCache
     from muniment.adapters.ledger.postgres import PostgresLedger
     from muniment.adapters.ledger.sqlite import SqliteLedger
-    from muniment.domain.ports import BlobStore, Ledger, ReferenceStore, Vault
+    from muniment.domain.ports import BlobStore, Ledger, ObjectStore, ReferenceStore, Vault
 
 
 def open_store(config: Config, *, source: str = "sdk") -> Store:
@@ -68,8 +72,41 @@ def open_blobs(config: Config) -> BlobStore:
     from muniment.adapters.blobs.local import HALVES, LocalObjectStore  # noqa: PLC0415
     from muniment.adapters.blobs.packs import PackedBlobStore, PackIndex  # noqa: PLC0415
 
+    objects = _remote_objects(config["blobs"] or "")
+    if objects is not None:
+        folder = _remote_folder(config)
+        return PackedBlobStore(objects, PackIndex(folder / "index.sqlite3"), folder)
     folder = _folder(config, "blobs", "blobs")
     return PackedBlobStore(LocalObjectStore.at(folder), PackIndex(folder / ".index.sqlite3"), folder / HALVES)
+
+
+def _remote_objects(url: str) -> ObjectStore | None:
+    """Open the objects that a URL names; ``None`` where it is a path of this machine, or nothing that is known."""
+    scheme, named, _ = url.partition("://")
+    if not named or not _is_known_to_fsspec(scheme):
+        return None
+    from muniment.adapters.blobs.fsspec import FsspecObjectStore  # noqa: PLC0415
+
+    return FsspecObjectStore.at(url)
+
+
+def _remote_folder(config: Config) -> Path:
+    """Return the folder for what we remember of blobs that lie elsewhere; it may be lost."""
+    folder = _home(config) / "remote" / sha256(config.text("blobs").encode()).hexdigest()[:16]
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        msg = f"the home folder cannot be written ({error.strerror}) — set MUNIMENT_HOME to a folder that can be"
+        raise StorageError(msg) from error
+    return folder
+
+
+def _is_known_to_fsspec(scheme: str) -> bool:
+    if scheme == "file" or find_spec("fsspec") is None:
+        return False
+    from muniment.adapters.references.fsspec import answers_for  # noqa: PLC0415
+
+    return answers_for(scheme)
 
 
 def open_ledger(config: Config) -> Ledger:
@@ -106,7 +143,13 @@ def _require_psycopg() -> None:
 
 
 def open_vault(config: Config, origin: str) -> Vault:
-    """Open the vault alone."""
+    """Open the vault alone; the keys are in a file, wherever the values are."""
+    url = config["vault"] or ""
+    if _is_postgres(url):
+        _require_psycopg()
+        from muniment.adapters.vault.postgres import PostgresVault  # noqa: PLC0415
+
+        return PostgresVault.at(url, config.path("key_file", "master.key"), origin)
     from muniment.adapters.vault.sqlite import SqliteVault  # noqa: PLC0415
 
     folder = _local(config, "vault", "")
@@ -120,12 +163,34 @@ def open_cache(config: Config) -> BlobCache:
     return BlobCache(config.path("cache_dir", "cache") / "blobs", config.cache_max)
 
 
-def _references() -> dict[str, ReferenceStore]:
+@define(eq=False)
+class _References(Mapping[str, "ReferenceStore"]):
+    """The reference stores by scheme: our own, and for any other what fsspec reaches, loaded when it is asked for."""
+
+    own: dict[str, ReferenceStore]
+
+    def __getitem__(self, scheme: str) -> ReferenceStore:
+        if scheme not in self.own:
+            if not _is_known_to_fsspec(scheme):
+                raise KeyError(scheme)
+            from muniment.adapters.references.fsspec import FsspecReferences  # noqa: PLC0415
+
+            self.own[scheme] = FsspecReferences((scheme,))
+        return self.own[scheme]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(tuple(self.own))
+
+    def __len__(self) -> int:
+        return len(self.own)
+
+
+def _references() -> Mapping[str, ReferenceStore]:
     from muniment.adapters.references.file import FileReferences  # noqa: PLC0415
     from muniment.adapters.references.http import HttpReferences  # noqa: PLC0415
 
     stores: tuple[ReferenceStore, ...] = (FileReferences(), HttpReferences())
-    return {scheme: store for store in stores for scheme in store.schemes}
+    return _References({scheme: store for store in stores for scheme in store.schemes})
 
 
 def _home(config: Config) -> Path:
