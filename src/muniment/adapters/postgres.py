@@ -100,6 +100,16 @@ class Address:
             raise
         return connection
 
+    def connect_first(self) -> Connection:
+        """Connect for the first time: a server that is starting is waited for, one that refuses us is not."""
+        again = expires()
+        while True:
+            try:
+                return self.connect()
+            except psycopg.OperationalError as error:
+                if not (any(text in str(error) for text in _WAIT_TEXTS) and again()):
+                    raise
+
 
 def _check_signs(url: str, parts: SplitResult) -> None:
     """Refuse what splits a password in the wrong place: its pieces would turn up as host or port in messages."""
@@ -183,6 +193,30 @@ def expires(patience: float | None = None) -> Callable[[], bool]:
     return again
 
 
+def check_server(connection: Connection) -> None:
+    """Refuse a server that is too old, and a database that cannot hold every text."""
+    if connection.info.server_version < OLDEST:
+        msg = f"the server is PostgreSQL {connection.info.server_version // 10000} — Muniment needs 13 or newer"
+        raise StorageError(msg)
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        msg = f"the database is encoded in {encoding} — make one with ENCODING 'UTF8' TEMPLATE template0"
+        raise StorageError(msg)
+
+
+@contextmanager
+def one_at_a_time(connection: Connection, schema: str) -> Iterator[Cursor]:
+    """Hold a transaction in which nobody else makes or changes tables in this schema."""
+    with connection.transaction(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('muniment.' || %s::text, 0))", (schema,))
+        yield cursor
+
+
+def has_schema(cursor: Connection | Cursor, schema: str) -> bool:
+    """Whether the schema is there; a role that may not make one can be given one."""
+    return bool(cursor.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s::text", (schema,)).fetchall())
+
+
 @define(eq=False)
 class Connections:
     """Connections to one place: one for each thread, which ends with it. None of them is used across a fork."""
@@ -201,7 +235,9 @@ class Connections:
         if connection is None or connection.closed:
             with self._lock:
                 self._close_those_of_ended_threads()
-                connection = self._open[thread] = self._first() if not self._known else self.address.connect()
+                connection = self._open[thread] = (
+                    self.address.connect() if self._known else self.address.connect_first()
+                )
                 self._known = True
         return connection
 
@@ -242,16 +278,6 @@ class Connections:
         self._inherited += inherited  # kept, for being collected would count as forgetting to close it
         for connection in inherited:
             os.close(connection.fileno())
-
-    def _first(self) -> Connection:
-        """Connect for the first time: a server that is starting is waited for, one that refuses us is not."""
-        again = expires()
-        while True:
-            try:
-                return self.address.connect()
-            except psycopg.OperationalError as error:
-                if not (any(text in str(error) for text in _WAIT_TEXTS) and again()):
-                    raise
 
     def _close_those_of_ended_threads(self) -> None:
         for thread in [thread for thread in self._open if not thread.is_alive()]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any, Final, Protocol
 
-from muniment.adapters.postgres import OLDEST, Connection, Connections, Cursor
+from muniment.adapters.postgres import Connection, Connections, Cursor, check_server, has_schema, one_at_a_time
 from muniment.domain.errors import CorruptError, StorageError
 from muniment.domain.rows import Change
 
@@ -100,7 +99,7 @@ class MadeRows(Protocol):
 def open_tables(connections: Connections, rows: PostgresRows) -> str:
     """Make the tables if they are not there, or bring them up to date; return the ledger's origin."""
     connection = connections.mine()
-    _check_server(connection)
+    check_server(connection)
     found = _found(connection)
     if found is None or found[0] < newest():
         with one_at_a_time(connection, connections.address.schema) as cursor:
@@ -113,29 +112,6 @@ def open_tables(connections: Connections, rows: PostgresRows) -> str:
         msg = f"the ledger has schema {found[0]}, this Muniment knows {newest()} — upgrade Muniment"
         raise StorageError(msg)
     return found[1]
-
-
-@contextmanager
-def one_at_a_time(connection: Connection, schema: str) -> Iterator[Cursor]:
-    """Hold a transaction in which nobody else makes or changes tables in this schema."""
-    with connection.transaction(), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('muniment.' || %s::text, 0))", (schema,))
-        yield cursor
-
-
-def has_schema(cursor: Connection | Cursor, schema: str) -> bool:
-    """Whether the schema is there; a role that may not make one can be given one."""
-    return bool(cursor.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s::text", (schema,)).fetchall())
-
-
-def _check_server(connection: Connection) -> None:
-    if connection.info.server_version < OLDEST:
-        msg = f"the server is PostgreSQL {connection.info.server_version // 10000} — Muniment needs 13 or newer"
-        raise StorageError(msg)
-    encoding = connection.info.parameter_status("server_encoding")
-    if encoding != "UTF8":
-        msg = f"the database is encoded in {encoding} — make one with ENCODING 'UTF8' TEMPLATE template0"
-        raise StorageError(msg)
 
 
 def _found(connection: Connection) -> tuple[int, str] | None:

@@ -8,12 +8,12 @@ import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from attrs import define, field
 
 from muniment.adapters import key_file
-from muniment.adapters.vault.database import Opened, connect, empty_wal, locked, storage_errors, writing
+from muniment.adapters.vault.database import Closable, Opened, connect, empty_wal, locked, storage_errors, writing
 from muniment.adapters.vault.keys import MasterKey
 from muniment.adapters.vault.sealing import KEY_BYTES, Place, seal, unseal
 from muniment.adapters.vault.unsealed import Unsealed, prepare, read_value, system_clock
@@ -23,6 +23,8 @@ from muniment.domain.values import Json, Micros, Personal, SlotId
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+C = TypeVar("C", bound=Closable)
 
 VAULT: Final = "vault.sqlite3"
 KEYS: Final = "keys.sqlite3"
@@ -38,7 +40,7 @@ _VAULT_SCHEMA: Final = (
     "CREATE TABLE directory (term BLOB PRIMARY KEY, id TEXT NOT NULL) WITHOUT ROWID",
     "CREATE INDEX directory_by_id ON directory (id)",
 )
-_KEYS_SCHEMA: Final = (
+KEYS_SCHEMA: Final = (
     _META,
     "CREATE TABLE data_keys (owner TEXT PRIMARY KEY, wrapped BLOB NOT NULL) WITHOUT ROWID",
 )
@@ -51,8 +53,10 @@ _FOREIGN: Final = f"{VAULT} and {KEYS} are not of one store — put back the {KE
 
 
 @define(eq=False)
-class _Files:
-    vault: sqlite3.Connection
+class Files(Generic[C]):
+    """The open vault, its keys, and the ciphers that were unwrapped."""
+
+    vault: C
     keys: sqlite3.Connection
     master: MasterKey
     ciphers: dict[bytes, AESGCM] = field(factory=dict)
@@ -96,7 +100,7 @@ class SqliteVault:
     key_file: Path
     origin: str
     clock: Callable[[], Micros] = system_clock
-    _files: Opened[_Files] = field(init=False, repr=False)
+    _files: Opened[Files[sqlite3.Connection]] = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         self._files = Opened(self._open)
@@ -174,7 +178,7 @@ class SqliteVault:
             self._files.close()
 
     @contextmanager
-    def _use(self) -> Iterator[_Files]:
+    def _use(self) -> Iterator[Files[sqlite3.Connection]]:
         with storage_errors("the vault"), self._files.use() as files:
             yield files
 
@@ -196,34 +200,34 @@ class SqliteVault:
             last = rows[-1][0]
             yield [slot for _, slot in rows]
 
-    def _open(self) -> _Files:
+    def _open(self) -> Files[sqlite3.Connection]:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with locked(self.folder / "vault.lock"), ExitStack() as stack:
             with storage_errors(KEYS):
-                keys = stack.enter_context(closing(connect(self.folder / KEYS, _KEYS_SCHEMA)))
+                keys = stack.enter_context(closing(connect(self.folder / KEYS, KEYS_SCHEMA)))
             with storage_errors(VAULT):
                 vault = stack.enter_context(closing(connect(self.folder / VAULT, _VAULT_SCHEMA)))
-            files = _Files(vault, keys, self._master_key(keys, vault))
+            files = Files(vault, keys, self._master_key(keys, vault))
             stack.pop_all()
             return files
 
     def _master_key(self, keys: sqlite3.Connection, vault: sqlite3.Connection) -> MasterKey:
         """Return the master key, after making sure that key file, keys, vault and ledger belong together."""
-        known, bound = _meta(keys), _meta(vault)
+        known, bound = meta(keys), meta(vault)
         if known is None:
             if bound is not None:
                 msg = f"{KEYS} is missing or empty, but {VAULT} needs it — put it back from its backup"
                 raise KeyFileError(msg)
             maker = MasterKey.load if key_file.exists(self.key_file) else MasterKey.create
             master = maker(self.key_file, self.origin)
-            _bind(keys, master)
+            bind(keys, master)
         else:
             master = self._known_master_key(known)
         if bound is None:
             if keys.execute("SELECT 1 FROM data_keys LIMIT 1").fetchone():
                 msg = f"{VAULT} is missing or empty, but {KEYS} holds its keys — put it back from its backup"
                 raise StorageError(msg)
-            _bind(vault, master)
+            bind(vault, master)
         elif bound.get("check") != master.check():
             raise KeyFileError(_FOREIGN)
         return master
@@ -239,16 +243,18 @@ class SqliteVault:
         return master
 
 
-def _meta(connection: sqlite3.Connection) -> dict[str, bytes] | None:
+def meta(connection: sqlite3.Connection) -> dict[str, bytes] | None:
+    """Return what a file is bound to, ``None`` if it is new."""
     return dict(connection.execute("SELECT name, value FROM meta").fetchall()) or None
 
 
-def _bind(connection: sqlite3.Connection, master: MasterKey) -> None:
+def bind(connection: sqlite3.Connection, master: MasterKey) -> None:
+    """Note to which master key and ledger a new file belongs."""
     with writing(connection):
         rows = [("check", master.check()), ("origin", master.origin.encode())]
         connection.executemany("INSERT INTO meta (name, value) VALUES (?, ?)", rows)
 
 
-def _directory(files: _Files, term: bytes) -> str | None:
+def _directory(files: Files[sqlite3.Connection], term: bytes) -> str | None:
     row = files.vault.execute("SELECT id FROM directory WHERE term = ?", (term,)).fetchone()
     return row[0] if row else None
