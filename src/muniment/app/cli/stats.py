@@ -1,0 +1,48 @@
+"""What the store holds, in numbers."""
+
+from __future__ import annotations
+
+from muniment.app.cli.frame import command, store
+from muniment.app.cli.show import One, Shown, human_size, printable
+from muniment.app.stats import Stats, measure
+
+
+@command(examples=("muniment stats", "muniment stats --json"))
+def stats() -> Shown:
+    """Count events, artifacts, versions and blobs, and their bytes, for each project too.
+
+    Bytes referenced are what the versions stand for, shared ones counted each time; bytes stored are what is kept,
+    manifests included. Every version is looked at, no file is read.
+    """
+    found = measure(store())
+    return One(
+        {
+            "events": found.events,
+            "artifacts": found.artifacts,
+            "versions": found.versions,
+            "deleted_versions": found.deleted,
+            "blobs": found.blobs,
+            "bytes_stored": found.stored,
+            "bytes_referenced": found.referenced,
+            "dedupe_ratio": found.dedupe,
+            "projects": [
+                {"name": each.name, "artifacts": each.artifacts, "versions": each.versions, "bytes": each.size}
+                for each in found.projects
+            ],
+        },
+        _text(found),
+    )
+
+
+def _text(found: Stats) -> str:
+    ratio = "" if found.dedupe is None else f", {found.dedupe:.2f} bytes referenced for each that is stored"
+    lines = [
+        f"{found.events} events",
+        f"{found.artifacts} artifacts, {found.versions} versions, {found.deleted} deleted versions",
+        f"{found.blobs} blobs",
+        f"{human_size(found.stored)} stored, {human_size(found.referenced)} referenced{ratio}",
+    ]
+    for each in found.projects:
+        held = f"{each.artifacts} artifacts, {each.versions} versions, {human_size(each.size)}"
+        lines.append(f"{printable(each.name)}: {held}")
+    return "\n".join(lines)
