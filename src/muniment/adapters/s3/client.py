@@ -23,7 +23,7 @@ SECONDS_TO_READ: Final = 60
 _CHANCE: Final = SystemRandom()
 
 
-def connect(endpoint: str | None = None) -> object:
+def connect() -> object:
     """Return a client of the SDK: endpoint, region and credentials are found where the SDK looks for them.
 
     It makes a single attempt (attempts are counted here), never the CRT transport (which ignores endpoints), and
@@ -32,6 +32,8 @@ def connect(endpoint: str | None = None) -> object:
     import boto3.session  # noqa: PLC0415 (half a second that only who uses S3 pays)
     from botocore.config import Config  # noqa: PLC0415
 
+    ours = not {"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"} & os.environ.keys()
+    endpoint = os.environ.get("AWS_S3_ENDPOINT_URL") if ours else None  # what W&B calls it
     config = Config(
         retries={"total_max_attempts": 1, "mode": "standard"},
         connect_timeout=SECONDS_TO_CONNECT,
