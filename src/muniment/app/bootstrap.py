@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from attrs import define
 
-from muniment.app import clock
+from muniment.app import clock, logs
 from muniment.app.config import Config
 from muniment.app.directory import enter
 from muniment.app.projections import FOLDS
@@ -34,6 +34,7 @@ def open_store(config: Config, *, source: str = "sdk") -> Store:
     from muniment.adapters.file_memory import SqliteFileMemory  # noqa: PLC0415
     from muniment.adapters.manifests import MsgpackManifestCodec  # noqa: PLC0415
 
+    logs.set_up(config)
     home = _home(config)
     blobs = open_blobs(config)
     ledger = open_ledger(config)
@@ -72,7 +73,7 @@ def open_blobs(config: Config) -> BlobStore:
     from muniment.adapters.blobs.local import HALVES, LocalObjectStore  # noqa: PLC0415
     from muniment.adapters.blobs.packs import PackedBlobStore, PackIndex  # noqa: PLC0415
 
-    objects = _remote_objects(config["blobs"] or "")
+    objects = _remote_objects(config, config["blobs"] or "")
     if objects is not None:
         folder = _remote_folder(config)
         return PackedBlobStore(objects, PackIndex(folder / "index.sqlite3"), folder)
@@ -80,9 +81,13 @@ def open_blobs(config: Config) -> BlobStore:
     return PackedBlobStore(LocalObjectStore.at(folder), PackIndex(folder / ".index.sqlite3"), folder / HALVES)
 
 
-def _remote_objects(url: str) -> ObjectStore | None:
+def _remote_objects(config: Config, url: str) -> ObjectStore | None:
     """Open the objects that a URL names; ``None`` where it is a path of this machine, or nothing that is known."""
     scheme, named, _ = url.partition("://")
+    if named and scheme == "s3":
+        from muniment.adapters.blobs.s3 import Encryption, S3ObjectStore  # noqa: PLC0415
+
+        return S3ObjectStore.at(url, Encryption(config["s3_sse"], config["s3_sse_kms_key_id"]))
     if not named or not _is_known_to_fsspec(scheme):
         return None
     from muniment.adapters.blobs.fsspec import FsspecObjectStore  # noqa: PLC0415
@@ -170,7 +175,11 @@ class _References(Mapping[str, "ReferenceStore"]):
     own: dict[str, ReferenceStore]
 
     def __getitem__(self, scheme: str) -> ReferenceStore:
-        if scheme not in self.own:
+        if scheme not in self.own and scheme == "s3":
+            from muniment.adapters.references.s3 import S3References  # noqa: PLC0415
+
+            self.own[scheme] = S3References()
+        elif scheme not in self.own:
             if not _is_known_to_fsspec(scheme):
                 raise KeyError(scheme)
             from muniment.adapters.references.fsspec import FsspecReferences  # noqa: PLC0415

@@ -7,6 +7,7 @@ deletes, a batch at a time. A session of the new epoch that wants a condemned bl
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -16,6 +17,7 @@ from attrs import evolve, field, frozen
 from muniment.app import catalog, directory, leases, manifests
 from muniment.app.fsck import personal_slots
 from muniment.app.lifecycle import mark_deleted
+from muniment.app.logs import say
 from muniment.app.staging import reclaim
 from muniment.app.store import Store
 from muniment.app.transact import Request, Steps
@@ -28,6 +30,8 @@ from muniment.domain.retention import Action, Decision, Facts
 from muniment.domain.rows import ArtifactRow, ProjectRow, TeamRow, VersionRow
 from muniment.domain.values import Digest, Micros, Role, SlotId, Ttl, TtlRule, VersionId
 from muniment.domain.version import Cause, State
+
+_LOG = logging.getLogger(__name__)
 
 CONDEMNED = "condemned"
 DELETING = "deleting"
@@ -100,7 +104,10 @@ def act(store: Store, *, wait: float = 0.0) -> Report:
     staging = reclaim(store) + store.blobs.sweep(store.clock() - leases.LASTING)
     report = _delete_dead(store, wait)
     store.vault.sweep(lambda slots: _referenced(store, set(slots)), store.clock() - VAULT_SLOTS_LAST)
-    return evolve(report, deleted=len(deleted), purged=purged, staging=staging)
+    done = evolve(report, deleted=len(deleted), purged=purged, staging=staging)
+    counts = {"deleted": done.deleted, "purged": done.purged, "blobs": done.blobs, "bytes": done.size}
+    say(_LOG, logging.WARNING if done.failed else logging.INFO, "collected", **counts, failed=len(done.failed))
+    return done
 
 
 def _permit(store: Store, steps: Steps) -> None:

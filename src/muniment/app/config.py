@@ -6,7 +6,7 @@ import getpass
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +17,8 @@ from muniment.domain.values import LONGEST_TTL
 
 LARGEST: Final = (1 << 63) - 1
 DIGESTS: Final = ("sha256", "md5")
+LOGS: Final = ("json", "text")
+LEVELS: Final = ("debug", "info", "warning", "error")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?", re.IGNORECASE)
 _TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d|w)?", re.IGNORECASE)
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -42,7 +44,9 @@ SETTINGS: Final = (
     Setting("home", None, "~/.muniment", "the folder of the store"),
     Setting("ledger", None, None, "where the ledger is: a SQLite file"),
     Setting("vault", None, None, "where the vault is: a folder"),
-    Setting("blobs", None, None, "where the blobs are: a folder"),
+    Setting("blobs", None, None, "where the blobs are: a folder, s3://bucket/prefix, or what else fsspec reaches"),
+    Setting("s3_sse", None, None, "how an S3 server is to encrypt blobs: AES256, aws:kms or aws:kms:dsse"),
+    Setting("s3_sse_kms_key_id", None, None, "with which key of its key service"),
     Setting("key_file", None, None, "the file of the master key"),
     Setting("actor", "WANDB_USERNAME", None, "who acts; by default the user of the operating system"),
     Setting("organisation", None, "local", "the organisation whose registries are meant"),
@@ -55,6 +59,8 @@ SETTINGS: Final = (
     Setting("dir", "WANDB_DIR", None, "the folder of a run's own files"),
     Setting("grace", None, "7d", "how long a deleted version can be restored"),
     Setting("digest", None, "sha256", "which digests are shown: sha256 or md5"),
+    Setting("log", None, None, "say on standard error what happens: json or text"),
+    Setting("log_level", None, "info", "from which level on: debug, info, warning or error"),
     Setting("silent", "WANDB_SILENT", "false", "say nothing on the terminal"),
     Setting("quiet", "WANDB_QUIET", "false", "say little on the terminal"),
     Setting("mode", "WANDB_MODE", "online", "online, offline (the same here) or disabled"),
@@ -109,7 +115,14 @@ class Config:
 
     def check(self) -> None:
         """Refuse what cannot be read, before anything is done; the error names the setting."""
-        for name, read in (("cache_max", size_in_bytes), ("grace", duration_in_micros), ("digest", _digest)):
+        checks: tuple[tuple[str, Callable[[str], object]], ...] = (
+            ("cache_max", size_in_bytes),
+            ("grace", duration_in_micros),
+            ("digest", _one_of("digest", DIGESTS)),
+            ("log", _one_of("form of logs", ("", *LOGS))),
+            ("log_level", _one_of("level", LEVELS)),
+        )
+        for name, read in checks:
             try:
                 read(self.text(name))
             except InvalidValueError as error:
@@ -187,10 +200,13 @@ def duration_in_micros(text: str) -> int:
     return round(min(micros, LONGEST_TTL))
 
 
-def _digest(text: str) -> None:
-    if text.lower() not in DIGESTS:
-        msg = f"{text!r} is no digest — write {' or '.join(DIGESTS)}"
-        raise InvalidValueError(msg)
+def _one_of(what: str, known: tuple[str, ...]) -> Callable[[str], None]:
+    def check(text: str) -> None:
+        if text.lower() not in known:
+            msg = f"{text!r} is no {what} — write {' or '.join(filter(None, known))}"
+            raise InvalidValueError(msg)
+
+    return check
 
 
 def os_user() -> str:

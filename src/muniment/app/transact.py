@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
+import time
 from collections.abc import Callable, Sequence
 from typing import Concatenate, ParamSpec, TypeVar, cast
 
 from attrs import define, field, frozen
 
+from muniment.app.logs import kind_of, say
 from muniment.domain.decider import Decider
+from muniment.domain.errors import MunimentError, NotFoundError, RuleError
 from muniment.domain.ports import Append, Command, Context, Ledger, Outcome, Receipt, Scratch, Transaction, Views
 from muniment.domain.values import CommandId, Json, Micros, StreamId
+
+_LOG = logging.getLogger(__name__)
 
 S = TypeVar("S")
 E = TypeVar("E")
@@ -98,4 +104,20 @@ def transact(ledger: Ledger, context: Context, request: Request, decide: Callabl
         return steps.outcome(decide(steps))
 
     id_ = request.command or CommandId(new_id())
-    return ledger.transact(Command(id_, context, [request.act, request.arguments], request.target), run)
+    command = Command(id_, context, [request.act, request.arguments], request.target)
+    began = time.perf_counter()
+    try:
+        receipt = ledger.transact(command, run)
+    except MunimentError as error:
+        level = logging.INFO if isinstance(error, RuleError | NotFoundError) else logging.WARNING
+        say(_LOG, level, "a command was refused or failed", **_facts(command, request, began), error=kind_of(error))
+        raise
+    seqs = {"first_seq": receipt.first_seq, "last_seq": receipt.last_seq}
+    say(_LOG, logging.INFO, "a command was carried out", **_facts(command, request, began), **seqs)
+    return receipt
+
+
+def _facts(command: Command, request: Request, began: float) -> dict[str, str | float | None]:
+    """Return what logs say of a command: its name and ids, never its arguments, which people typed."""
+    spent = round((time.perf_counter() - began) * 1000, 3)
+    return {"act": request.act, "command": command.id, "source": command.context.source, "milliseconds": spent}
