@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from argparse import Namespace
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,12 +11,12 @@ from typing import Any
 import pytest
 
 import muniment as wandb
-from muniment.app import directory, runs
+from muniment.app import runs
 from muniment.app.sdk import recording, session
 from muniment.app.sdk.errors import ConfigError, RunFinishedError
 from muniment.domain.errors import InvalidNameError, InvalidValueError, NotFoundError
 from muniment.domain.rows import EdgeRow
-from tests.app.sdk.words import artifact, events, find, kept, logged, row_of
+from tests.app.sdk.words import artifact, events, kept, logged, row_of
 
 # --- beginning and ending --------------------------------------------------------------------------------------------
 
@@ -141,6 +138,17 @@ def test_a_disabled_run_keeps_nothing(own_home: Path) -> None:
     assert not (own_home / "ledger.sqlite3").exists() or "run.started.1" not in events()
 
 
+def test_a_disabled_run_reads_what_is_there_without_a_trace() -> None:
+    made = logged("weights", "net", type_="model")
+    before = len(events())
+    with wandb.init(mode="disabled") as run:
+        assert run.use_artifact("net:latest").id == made.id
+        assert len(events()) == before
+        assert Path(run.use_model("net:latest")).read_text(encoding="utf-8") == "weights"
+        with pytest.raises(wandb.CommError, match="has no artifact 'nothing'"):
+            run.use_artifact("nothing")
+
+
 def test_teardown_ends_everything() -> None:
     first, second = wandb.init(), wandb.init(reinit="create_new")
     wandb.teardown()
@@ -234,76 +242,7 @@ def test_an_artifact_in_the_configuration_is_an_input() -> None:
     assert session.store().views.count(EdgeRow, run_id=row_of(run).run_id, role="in", order="edge_seq") == 1
 
 
-# --- the process -----------------------------------------------------------------------------------------------------
-
-
-def script(text: str, *, expect: int = 0) -> subprocess.CompletedProcess[str]:
-    environ = {**os.environ, "MUNIMENT_SILENT": "false"}
-    done = subprocess.run(
-        [sys.executable, "-c", text], env=environ, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.returncode == expect, done.stderr
-    return done
-
-
-LOG = """
-import muniment as wandb
-run = wandb.init(id="r")
-a = wandb.Artifact("ds", "dataset")
-with a.new_file("a.txt") as file:
-    file.write("x")
-run.log_artifact(a)
-"""
-
-
-def test_a_forgotten_run_is_finished_when_the_process_ends() -> None:
-    done = script(LOG)
-    assert done.stdout == ""
-    assert done.stderr.splitlines() == [
-        "muniment: run r started in local/uncategorized",
-        "muniment: run r finished; 1 artifact logged",
-    ]
-    project = directory.project(session.store().views, "local", "uncategorized")
-    assert runs.named(session.store(), project, "r").state == "finished"
-    with wandb.init() as run:
-        assert run.use_artifact("ds:v0").file_count == 1
-
-
-def test_a_run_that_an_uncaught_exception_leaves_has_failed() -> None:
-    done = script(LOG + "raise RuntimeError('no')", expect=1)
-    assert "RuntimeError: no" in done.stderr
-    assert "run r failed" in done.stderr
-    project = directory.project(session.store().views, "local", "uncategorized")
-    assert runs.named(session.store(), project, "r").state == "failed"
-
-
-def test_a_forked_child_leaves_the_run_to_its_parent() -> None:
-    script(LOG + "import os\npid = os.fork()\nif pid == 0:\n    raise SystemExit(0)\nos.waitpid(pid, 0)\n")
-    assert events().count("run.finished.1") == 1
-
-
-def test_a_child_process_can_begin_a_run_of_its_own() -> None:
-    text = (
-        LOG
-        + "import os\npid = os.fork()\nif pid == 0:\n"
-        + "    own = wandb.init(id='child')\n    own.finish()\n    os._exit(0)\n"
-    )
-    script(text + "assert os.waitpid(pid, 0)[1] == 0\n")
-    project = directory.project(session.store().views, "local", "uncategorized")
-    assert runs.named(session.store(), project, "child").state == "finished"
-
-
-def test_a_forked_child_logs_by_the_run_of_its_parent_at_once() -> None:
-    script(
-        "import muniment as wandb, os\n"
-        "run = wandb.init(id='r')\n"
-        "if (pid := os.fork()) == 0:\n"
-        "    made = wandb.Artifact('ds', 'dataset')\n"
-        "    run.log_artifact(made)\n"
-        "    os._exit(0 if made.version == 'v0' else 1)\n"
-        "assert os.waitpid(pid, 0)[1] == 0\n"
-    )
-    assert find("ds:latest").logged_by().id == "r"
+# --- side by side ----------------------------------------------------------------------------------------------------
 
 
 def test_threads_may_log_by_one_run() -> None:

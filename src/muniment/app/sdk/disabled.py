@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from muniment.app.runs import RunDraft
+from muniment.app.sdk import session
 from muniment.app.sdk.artifact import Artifact
 from muniment.app.sdk.mapping import Config, Summary
 from muniment.app.sdk.plain import figure, plain
 from muniment.app.sdk.recording import ACTIVE
-from muniment.app.sdk.run import Local, Run
+from muniment.app.sdk.run import Local, Run, named
 from muniment.app.sdk.settings import Settings
 
 
@@ -94,6 +95,9 @@ class DisabledRun(Run):
             return artifact_or_name
         return self._find(artifact_or_name)
 
+    def _find(self, name: str) -> Artifact:
+        return named(session.store(), name, self.entity, self.project)
+
     def link_artifact(
         self, artifact: Artifact, target_path: str, aliases: Sequence[str] | None = None, use_as: str | None = None
     ) -> Artifact:
@@ -134,6 +138,9 @@ class DisabledRun(Run):
 
     def _edit(self, draft: RunDraft) -> None:
         self._draft = draft
+
+    def forget(self) -> None:
+        """Do nothing: it keeps nothing."""
 
 
 def _kept(key: str, value: Any) -> Any:  # noqa: ANN401 (JSON, or an artifact)

@@ -199,7 +199,7 @@ class BaseRun:
         row, self._current = self._current, {}
         self.summary.update(row)
         self._rows.append({**row, "_step": self._step, "_timestamp": self._store.clock() / 1_000_000})
-        if len(self._rows) >= ROWS_AT_ONCE:
+        if len(self._rows) >= ROWS_AT_ONCE or not self.is_of(os.getpid()):
             self._flush()
 
     def _flush(self) -> None:
@@ -234,6 +234,8 @@ class BaseRun:
     def _config_changed(self) -> None:
         self._must_run("config")
         self._changed = True
+        if not self.is_of(os.getpid()):
+            self._flush()
 
     def _summary_value(self, key: str, value: Any) -> Json:  # noqa: ANN401 (anything with a form in JSON)
         return self._logged_value(key, value)
@@ -284,6 +286,14 @@ class BaseRun:
         """Whether the run was begun by this process and not by the one it was forked from."""
         return self._pid == pid
 
+    def forget(self) -> None:
+        """Leave to the parent, in a process that was forked from the run's own, what it has not kept yet.
+
+        What the child logs is kept at once, because nobody ends the run here.
+        """
+        self._lock = threading.RLock()
+        self._rows, self._current, self._changed = [], {}, False
+
     def __enter__(self) -> Self:
         return self
 
@@ -312,6 +322,14 @@ class BaseRun:
 
 ACTIVE: list[BaseRun] = []
 """The runs of this process that go on, the newest last."""
+
+
+def _after_fork() -> None:
+    for run in ACTIVE:
+        run.forget()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 def active() -> BaseRun | None:

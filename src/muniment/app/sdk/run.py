@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from attrs import evolve
@@ -16,6 +16,7 @@ from muniment.app.sdk.committing import Way
 from muniment.app.sdk.errors import UsageError, as_comm_error
 from muniment.app.sdk.recording import BaseRun
 from muniment.app.sdk.table import Table
+from muniment.app.store import Store
 from muniment.app.walking import walk
 from muniment.domain.errors import InvalidNameError, TypeRefusedError
 from muniment.domain.values import LATEST, NAME_LIMIT
@@ -235,20 +236,25 @@ class Run(BaseRun):
         return artifact
 
     def _find(self, name: str) -> Artifact:
-        for scheme in ("wandb-artifact://", "muniment-artifact://"):
-            name = name.removeprefix(scheme) if isinstance(name, str) else name
-        with as_comm_error():
-            address = session.address(name, entity=self.entity, project=self.project)
-            for artifact in self._waiting:
-                if artifact.collection_name == address.name:
-                    artifact.stand_still()
-            return Artifact.of(self._store, catalog.find(self._store.views, address))
+        return named(self._store, name, self.entity, self.project, self._waiting)
 
     def _log_table(self, key: str, table: Table) -> str:
         artifact = Artifact.internal(_name(f"run-{self.id}-{key}"), "run_table")
         artifact.add(table, _name(key))
         self.log_artifact(artifact)
         return artifact.name
+
+
+def named(store: Store, name: str, entity: str, project: str, waiting: Iterable[Artifact] = ()) -> Artifact:
+    """Return an artifact by its name or URI, once those of this name that are on their way have arrived."""
+    for scheme in ("wandb-artifact://", "muniment-artifact://"):
+        name = name.removeprefix(scheme) if isinstance(name, str) else name
+    with as_comm_error():
+        address = session.address(name, entity=entity, project=project)
+        for artifact in waiting:
+            if artifact.collection_name == address.name:
+                artifact.stand_still()
+        return Artifact.of(store, catalog.find(store.views, address))
 
 
 def _list(given: Sequence[str] | str | None) -> list[str]:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import secrets
 import string
 import sys
-import threading
 from collections.abc import Sequence
-from types import TracebackType
 from typing import Any
 
 from muniment.app import directory, runs
 from muniment.app.config import Config
 from muniment.app.runs import RunDraft
-from muniment.app.sdk import recording, session
+from muniment.app.sdk import ending, recording, session
 from muniment.app.sdk.artifact import Artifact
 from muniment.app.sdk.disabled import DisabledRun
 from muniment.app.sdk.errors import CommError, NotThereError, UsageError, as_comm_error
@@ -103,7 +100,7 @@ def init(  # noqa: PLR0917 (W&B's order)
     if isinstance(run, DisabledRun):
         run.config.update(values, allow_val_change=True)
     ACTIVE.append(run)
-    _watch_exit()
+    ending.watch()
     return run
 
 
@@ -256,41 +253,3 @@ def _resumes(resume: bool | str | None, key: str, there: RunRow | None) -> bool:
 
 def _is_input(value: object) -> bool:
     return isinstance(value, Artifact) or (isinstance(value, str) and value.startswith(recording.URI_SCHEMES))
-
-
-# --- forgotten runs --------------------------------------------------------------------------------------------------
-
-
-class _Exit:
-    """What is done when the process ends."""
-
-    watching = False
-    failed = False
-
-
-def _watch_exit() -> None:
-    """End forgotten runs when the process ends: as failed if an exception nobody caught ends it."""
-    if _Exit.watching:
-        return
-    _Exit.watching = True
-    before = sys.excepthook
-
-    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        _Exit.failed = True
-        before(kind, error, trace)
-
-    sys.excepthook = hook
-    # Earlier than atexit, because by then no thread may be started any more.
-    register = getattr(threading, "_register_atexit", atexit.register)
-    register(_finish_forgotten)
-
-
-def _finish_forgotten() -> None:
-    while (run := recording.active()) is not None:
-        try:
-            run.finish(exit_code=1 if _Exit.failed else 0)
-        except MunimentError as error:
-            say(f"run {run.name}: {error}")
-        finally:
-            if run in ACTIVE:
-                ACTIVE.remove(run)

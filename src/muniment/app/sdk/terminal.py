@@ -13,3 +13,8 @@ def say(text: str, settings: Settings | None = None) -> None:
     silent = settings.silent if settings is not None and settings.silent is not None else None
     if not (session.config().flag("silent") if silent is None else silent):
         print(f"muniment: {text}", file=sys.stderr, flush=True)  # noqa: T201 (for whoever runs the script)
+
+
+def protest(text: str) -> None:
+    """Say what went wrong where nobody is left to catch it; wanting silence does not hide a loss."""
+    print(f"muniment: {text}", file=sys.stderr, flush=True)  # noqa: T201 (for whoever runs the script)
