@@ -29,7 +29,8 @@ class Contents:
     md5: bool = False
     base: Manifest | None = None
     changes: dict[str, Staged | Removed] = field(factory=dict)
-    added: dict[str, str] = field(factory=dict)
+    _added: dict[str, str] = field(factory=dict)
+    _locals: list[tuple[str, str]] = field(factory=list)
     targets: dict[str, Target] = field(factory=dict)
     parents: dict[str, object] = field(factory=dict)
     _staging: Staging | None = None
@@ -41,8 +42,11 @@ class Contents:
         """Add local files, each with its path inside; what is there with the same content stays."""
         staged = self._open().add_files(files, policy=policy, md5=self.md5)
         entries = [self._put(each, overwrite=overwrite) for each in staged]
-        for (local, _), entry in zip(files, entries, strict=True):
-            self.added[os.path.realpath(local)] = entry.path
+        here = os.getcwd()  # noqa: PTH109 (text in, text out)
+        self._locals += [
+            (local if local.startswith("/") else f"{here}/{local}", entry.path)
+            for (local, _), entry in zip(files, entries, strict=True)
+        ]
         return entries
 
     def add_bytes(self, path: str, content: bytes, *, overwrite: bool) -> Entry:
@@ -135,6 +139,12 @@ class Contents:
         if each.source.start is not None:
             each = self.changes[path] = self._open().apart(each)
         return each.source.path if each.source else None
+
+    def path_of(self, local: str) -> str | None:
+        """Return under which path a local file was added; links are followed when that is asked, not for each file."""
+        self._added |= {os.path.realpath(added): path for added, path in self._locals}
+        self._locals.clear()
+        return self._added.get(os.path.realpath(local))
 
     def check(self) -> None:
         """Refuse a path that is also the folder of another."""

@@ -166,7 +166,7 @@ class Filling(Stateful):
 
     def get_added_local_path_name(self, local_path: Local) -> str | None:
         """Return what an added local file is called inside, or ``None``."""
-        return self._contents.added.get(os.path.realpath(local_path)) if self._contents is not None else None
+        return self._contents.path_of(os.fspath(local_path)) if self._contents is not None else None
 
     # --- inside -------------------------------------------------------------------------------------------------------
 

@@ -112,6 +112,8 @@ class LocalObjectStore:
             folders.setdefault(name.rpartition("/")[0], []).append(name)
         found: dict[str, int] = {}
         for folder, wanted in folders.items():
+            if len(wanted) >= WORTH_LISTING and not os.path.isdir(self._path(folder)):  # noqa: PTH112 (text in, text out)
+                continue
             if self._is_short(folder, len(wanted)):
                 there = {f"{folder}/{each}" for each in names_in(self.folder / folder)}
                 wanted = [name for name in wanted if name in there]  # noqa: PLW2901
