@@ -59,8 +59,14 @@ def kinds() -> Iterator[None]:
         memory.pseudo_dirs[:] = [""]
 
 
-@pytest.fixture(params=["memory", "file", "renaming", "overwriting"])
+OWN = [url for url in [os.environ.get("FSSPEC_TEST_URL")] if url]
+"""A place of one's own to run all this on, such as ``gs://bucket/prefix``; what is put there is left there."""
+
+
+@pytest.fixture(params=["memory", "file", "renaming", "overwriting", *OWN])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> FsspecObjectStore:
+    if request.param in OWN:
+        return FsspecObjectStore.at(f"{request.param}/{token_hex(8)}")
     if request.param in {"file", "renaming"}:
         return FsspecObjectStore.at(f"{request.param}://{tmp_path}/store")
     return FsspecObjectStore.at(f"{request.param}://{token_hex(8)}/store")
@@ -105,9 +111,9 @@ TestFilesMachine = machine_for(lambda: FsspecObjectStore.at(Path(tempfile.mkdtem
 class TestPacks(BlobStoreConformance):
     """Blobs and packs on every kind of file system."""
 
-    @pytest.fixture(params=["memory", "file"])
+    @pytest.fixture(params=["file://{folder}", "memory://{random}", *(f"{url}/{{random}}" for url in OWN)])
     def store(self, request: pytest.FixtureRequest, tmp_path: Path) -> BlobStore:
-        url = f"file://{tmp_path}/store" if request.param == "file" else f"memory://{token_hex(8)}/store"
+        url = request.param.format(folder=tmp_path / "store", random=token_hex(8))
         (tmp_path / "spool").mkdir()
         return PackedBlobStore(FsspecObjectStore.at(url), PackIndex(tmp_path / "index.sqlite3"), tmp_path / "spool")
 

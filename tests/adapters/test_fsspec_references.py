@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from base64 import b64encode
 from collections.abc import Iterator
 from hashlib import md5, sha256
 from itertools import count
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, ClassVar
 from urllib.parse import quote
 
@@ -94,6 +96,22 @@ class TestFiles(ReferencesConformance):
     @pytest.fixture
     def store(self) -> ReferenceStore:
         return FsspecReferences(("file",))
+
+
+if OWN := os.environ.get("FSSPEC_TEST_URL"):
+    SCHEME = OWN.partition("://")[0]
+
+    class TestOwn(ReferencesConformance):
+        """A place of one's own, such as ``gs://bucket/prefix``; what is put there is left there."""
+
+        @pytest.fixture
+        def place(self) -> Place:
+            files, root = fsspec.core.url_to_fs(f"{OWN}/{token_hex(8)}")
+            return Held(files, root, f"{SCHEME}://{root}")
+
+        @pytest.fixture
+        def store(self) -> ReferenceStore:
+            return FsspecReferences((SCHEME,))
 
 
 class Bucket(MemoryFileSystem):  # type: ignore[misc] # fsspec ships no types
