@@ -155,7 +155,7 @@ def start() -> S3Server:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=said,
-            env={"PATH": os.environ.get("PATH", ""), "HOME": str(folder)},
+            env={"PATH": os.environ.get("PATH", ""), "HOME": str(folder), "WEED_S3_SSE_KEK": secrets.token_hex(32)},
         )
     server = S3Server(f"http://127.0.0.1:{s3}", process, folder)
     try:

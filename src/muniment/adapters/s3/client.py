@@ -29,8 +29,12 @@ def connect() -> object:
     It makes a single attempt (attempts are counted here), never the CRT transport (which ignores endpoints), and
     checks no checksums of its own: servers differ in them, and every byte is verified against its SHA-256 anyway.
     """
-    import boto3.session  # noqa: PLC0415 (half a second that only who uses S3 pays)
-    from botocore.config import Config  # noqa: PLC0415
+    try:
+        import boto3.session  # noqa: PLC0415 (half a second that only who uses S3 pays)
+        from botocore.config import Config  # noqa: PLC0415
+    except ImportError as error:
+        msg = "S3 needs boto3, which is not installed — pip install 'muniment[s3]'"
+        raise StorageError(msg) from error
 
     ours = not {"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"} & os.environ.keys()
     endpoint = os.environ.get("AWS_S3_ENDPOINT_URL") if ours else None  # what W&B calls it

@@ -12,24 +12,25 @@ from typing import Any, Final
 from attrs import frozen
 
 from muniment.adapters.blobs.s3.bucket import MISMATCHES, Bucket
-from muniment.adapters.blobs.s3.sending import PART_BYTES, Content, Part, opened, part_bytes
+from muniment.adapters.blobs.s3.sending import Content, Part, opened, part_bytes
 from muniment.adapters.s3.errors import RefusedError
 from muniment.domain.errors import CorruptError, StorageError
 from muniment.domain.ports import ObjectSource
 
-LARGE_BYTES: Final = 5 * PART_BYTES
+LARGE_BYTES: Final = 80 << 20
 """Above which size an object is sent in parts; a pack, of up to 64 MiB and its footer, is sent as one."""
+PART_BYTES: Final = 16 << 20
 PARTS_AT_ONCE: Final = 4
 UPLOADS_TAKEN_UP: Final = 3
 ROUNDS: Final = 5
 
 
-def put(bucket: Bucket, source: ObjectSource, large: int = LARGE_BYTES, part: int | None = None) -> bool:
+def put(bucket: Bucket, source: ObjectSource, large: int = LARGE_BYTES, least_part: int = PART_BYTES) -> bool:
     """Create an object; return whether this did it, rather than somebody before or beside."""
     key = bucket.key(source.name)
     with opened(source) as content:
         if source.size > large:
-            return _Large(bucket, key, content, part or part_bytes(source.size)).put()
+            return _Large(bucket, key, content, part_bytes(source.size, least_part)).put()
         return _put_small(bucket, key, content)
 
 

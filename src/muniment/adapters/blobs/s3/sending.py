@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 MEBIBYTE: Final = 1 << 20
-PART_BYTES: Final = 16 * MEBIBYTE
 MOST_PARTS: Final = 10_000
 
 
@@ -117,10 +116,10 @@ def opened(source: ObjectSource) -> Iterator[Content]:
         os.close(file)
 
 
-def part_bytes(size: int) -> int:
+def part_bytes(size: int, least: int) -> int:
     """Return how large the parts of an object are: the same for equal sizes, so that an upload can be taken up."""
     fits = -(-size // MOST_PARTS)
-    return max(PART_BYTES, -(-fits // MEBIBYTE) * MEBIBYTE)
+    return least if fits <= least else -(-fits // MEBIBYTE) * MEBIBYTE
 
 
 class _Stretch(RawIOBase):

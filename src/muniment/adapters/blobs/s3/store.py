@@ -14,7 +14,7 @@ from muniment.adapters.blobs import check_span
 from muniment.adapters.blobs.s3 import looking
 from muniment.adapters.blobs.s3.bucket import Bucket, Encryption
 from muniment.adapters.blobs.s3.deleting import Deletion, batches
-from muniment.adapters.blobs.s3.putting import abort, put
+from muniment.adapters.blobs.s3.putting import LARGE_BYTES, PART_BYTES, abort, put
 from muniment.adapters.s3.body import open_object
 from muniment.adapters.s3.client import S3Client
 from muniment.adapters.s3.errors import RefusedError
@@ -36,6 +36,8 @@ class S3ObjectStore:
     """
 
     bucket: Bucket
+    large_bytes: int = LARGE_BYTES
+    part_bytes: int = PART_BYTES
 
     @classmethod
     def at(cls, url: str, encryption: Encryption | None = None, client: S3Client | None = None) -> S3ObjectStore:
@@ -91,7 +93,7 @@ class S3ObjectStore:
 
     def _put(self, source: ObjectSource) -> ObjectResult:
         try:
-            return ObjectResult(source.name, done=put(self.bucket, source))
+            return ObjectResult(source.name, done=put(self.bucket, source, self.large_bytes, self.part_bytes))
         except MunimentError as error:
             return ObjectResult(source.name, done=False, error=error)
 
