@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from attrs import evolve
 
 from muniment.app import catalog, directory, lifecycle, link_artifact, names, registries
 from muniment.app.catalog import Found
@@ -372,3 +373,14 @@ def test_who_edits_aliases_only_needs_no_role_in_the_team(guarded: Scene) -> Non
     with pytest.raises(PermissionDeniedError, match="edit artifacts"):
         link_artifact.edit(bob.store, found, Edits(add_aliases=("x",), add_tags=("t",)))
     assert "x" not in guarded.points("model/best")
+
+
+def test_a_registry_takes_versions_of_its_own_organisation_only(nets: Scene) -> None:
+    directory.create_organisation(nets.store, "other")
+    directory.create_team(nets.store, "theirs", "other")
+    directory.create_project(nets.store, "theirs", "uncategorized")
+    abroad = evolve(nets, team_name="theirs")
+    abroad.log("net", "one", type_="model")
+    with pytest.raises(RuleError, match="registry model takes versions of its own organization only"):
+        abroad.link("net:v0", "model/best")
+    assert catalog.links_of(nets.views, abroad.find("net:v0").version.version_id) == []

@@ -82,7 +82,9 @@ def test_accepted_types_only_grow(scene: Scene) -> None:
         scene.link("x", "some/others")
 
 
-@pytest.mark.parametrize("name", ["", " a", "a/b", "a\\b", "a#b", "a?b", "a%b", "a:b", "a\nb", "a\rb", "n" * 114])
+@pytest.mark.parametrize(
+    "name", ["", " a", "wandb-registry-a", "a/b", "a\\b", "a#b", "a?b", "a%b", "a:b", "a\nb", "a\rb", "n" * 114]
+)
 def test_a_name_that_is_not_allowed(scene: Scene, name: str) -> None:
     row, seq = registries.create(scene.store, "local", "fine" * 28), scene.seq
     with pytest.raises(InvalidNameError, match="Registry name"):

@@ -32,6 +32,7 @@ from muniment.domain.registry import (
     delete_registry,
     describe_registry,
     rename_registry,
+    require_reader,
     require_role,
     require_type,
     set_member_role,
@@ -175,7 +176,7 @@ def test_a_role_allows_what_weaker_ones_do(actual: Role | None, needed: Role) ->
         require_role(actual, needed, "link")
         return
     has = f"your role is {actual.value}" if actual else "you are no member"
-    with pytest.raises(PermissionDeniedError, match=f"only a {needed.value} may link; {has} — ask an admin"):
+    with pytest.raises(PermissionDeniedError, match=f"only an? {needed.value} may link; {has} — ask an admin"):
         require_role(actual, needed, "link")
 
 
@@ -307,3 +308,13 @@ def test_every_member_has_the_role_that_was_given_last(roles: dict[str, Role | N
         state = happen(REGISTRY, state, set_member_role(state, member, PRINCIPAL, role))
     expected = {"a": Role.VIEWER, **roles}
     assert dict(state.members) == {member: role for member, role in expected.items() if role is not None}
+
+
+@pytest.mark.parametrize("visibility", Visibility)
+@pytest.mark.parametrize("role", [None, *Role])
+def test_who_may_only_look_is_handed_nothing(visibility: Visibility, role: Role | None) -> None:
+    if role is Role.RESTRICTED_VIEWER or (role is None and visibility is Visibility.RESTRICTED):
+        with pytest.raises(PermissionDeniedError, match="only a viewer may take it"):
+            require_reader(role, visibility, "take it")
+    else:
+        require_reader(role, visibility, "take it")

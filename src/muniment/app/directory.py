@@ -317,8 +317,15 @@ def require_registry_role(views: Views, row: RegistryRow, actor: PrincipalId, ne
     require_role(registry_role(views, row, actor), needed, act)
 
 
+def require_reader(views: Views, row: RegistryRow, actor: PrincipalId) -> None:
+    """Refuse to hand out what was reached through a registry in which the actor's role is too weak for it."""
+    visibility = registries.Visibility(row.visibility)
+    registries.require_reader(registry_role(views, row, actor), visibility, f"use what is in registry {row.name}")
+
+
 def _require_organisation_role(views: Views, row: OrganisationRow, actor: PrincipalId, needed: Role, act: str) -> None:
     role = role_of(views, row.organisation_id, actor)
     if role is None or not role.covers(needed):
-        msg = f"only a {needed.value} of organization {row.name} may {act} — ask one of its admins"
+        article = "an" if needed is Role.ADMIN else "a"
+        msg = f"only {article} {needed.value} of organization {row.name} may {act} — ask one of its admins"
         raise PermissionDeniedError(msg)

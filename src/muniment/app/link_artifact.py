@@ -13,6 +13,7 @@ from muniment.app.store import Store
 from muniment.app.transact import Request, Steps, new_id
 from muniment.domain import alias as aliases
 from muniment.domain import collection as collections
+from muniment.domain import registry as registry_rules
 from muniment.domain import version as versions
 from muniment.domain.errors import NotFoundError, RuleError, VersionHeldError
 from muniment.domain.rows import (
@@ -27,6 +28,7 @@ from muniment.domain.values import (
     CollectionId,
     Json,
     LinkId,
+    OrganisationId,
     Role,
     VersionId,
     alias_name,
@@ -55,6 +57,9 @@ def link(store: Store, source: Found, target: Address, chosen: Collection[str] =
 
     def decide(steps: Steps) -> Json:
         _permit(store, steps, registry, "link into")
+        registry_rules.require_same_organisation(
+            OrganisationId(source.team.organisation_id), OrganisationId(registry.organisation_id), registry.name or ""
+        )
         type_ = _live_type(steps, source)
         row = steps.views.find(CollectionRow, registry_id=registry.registry_id, name=target.name)
         registries.require_accepted(steps, registry, type_)

@@ -7,13 +7,14 @@ from collections.abc import Callable, Sequence
 from attrs import frozen
 
 from muniment.app import catalog, directory, lifecycle
+from muniment.app.catalog import Found
 from muniment.app.store import Store
 from muniment.app.transact import Request, Steps, new_id
 from muniment.domain import principal as principals
 from muniment.domain import run as runs
-from muniment.domain.errors import ConflictError, NotFoundError
+from muniment.domain.errors import ConflictError, NotFoundError, PermissionDeniedError
 from muniment.domain.ports import Views
-from muniment.domain.rows import EdgeRow, ProjectRow, RunRow, TeamRow, VersionRow
+from muniment.domain.rows import EdgeRow, ProjectRow, RegistryRow, RunRow, TeamRow, VersionRow
 from muniment.domain.values import Json, Personal, ProjectId, Role, RunId, VersionId, plain_name
 
 
@@ -159,11 +160,13 @@ def history(store: Store, row: RunRow, at: int | None = None) -> list[dict[str, 
     return [line for event in logged for line in values.get(event.values.slot, [])]
 
 
-def use(store: Store, version_id: VersionId, run_id: RunId | None) -> None:
-    """Record that a version is used, by a run or outside of one."""
+def use(store: Store, version_id: VersionId, run_id: RunId | None, through: RegistryRow | None = None) -> None:
+    """Record that a version is used, by a run or outside of one; *through* is the registry it was reached through."""
 
     def decide(steps: Steps) -> None:
         catalog.origin(steps.views, version_id)
+        if through is not None:
+            directory.require_reader(steps.views, through, store.context.actor)
         if run_id is not None:
             _permit_run(store, steps, run_id)
             edge = steps.views.find(EdgeRow, run_id=run_id, version_id=version_id, role="in")
@@ -171,6 +174,18 @@ def use(store: Store, version_id: VersionId, run_id: RunId | None) -> None:
         steps.append(principals.access_stream(store.context.actor), principals.VersionUsed(version_id))
 
     store.transact(Request("use", [version_id, run_id], version_id), decide)
+
+
+def permit_download(store: Store, found: Found) -> None:
+    """Refuse, on record, to hand out a version that was reached through a registry by somebody who may only look."""
+    registry = found.registry
+    if registry is None:
+        return
+    try:
+        directory.require_reader(store.views, registry, store.context.actor)
+    except PermissionDeniedError:
+        request = Request("download", None, found.version.version_id)
+        store.transact(request, lambda steps: directory.require_reader(steps.views, registry, store.context.actor))
 
 
 def downloaded(store: Store, version_id: VersionId, *, entries: int, size: int) -> None:

@@ -224,8 +224,22 @@ def require_role(actual: Role | None, needed: Role, act: str) -> None:
     """Refuse an act for which the role is too weak."""
     if actual is None or not actual.covers(needed):
         has = f"your role is {actual.value}" if actual else "you are no member"
-        msg = f"only a {needed.value} may {act}; {has} — ask an admin"
+        article = "an" if needed is Role.ADMIN else "a"
+        msg = f"only {article} {needed.value} may {act}; {has} — ask an admin"
         raise PermissionDeniedError(msg)
+
+
+def require_reader(actual: Role | None, visibility: Visibility, act: str) -> None:
+    """Refuse to hand versions out to those who may only look, and in a restricted registry to strangers too."""
+    if actual is Role.RESTRICTED_VIEWER or (actual is None and visibility is Visibility.RESTRICTED):
+        require_role(actual, Role.VIEWER, act)
+
+
+def require_same_organisation(source: OrganisationId, organisation: OrganisationId, name: str) -> None:
+    """Refuse a version of another organisation."""
+    if source != organisation:
+        msg = f"registry {name} takes versions of its own organization only — link it into one of the version's"
+        raise RuleError(msg)
 
 
 def require_type(types: frozenset[str] | None, type_: str, name: str) -> None:

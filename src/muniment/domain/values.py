@@ -185,6 +185,9 @@ def registry_name(text: str) -> str:
     if _REGISTRY_FORBIDDEN.search(text) or text != text.strip():
         msg = f"Registry name may not hold any of / \\ # ? % : nor begin or end with a space: {text!r}"
         raise InvalidNameError(msg)
+    if text.startswith(REGISTRY_PREFIX):
+        msg = f"Registry name {text!r} is written without {REGISTRY_PREFIX!r}, which goes before it in addresses"
+        raise InvalidNameError(msg)
     return text
 
 

@@ -156,3 +156,14 @@ def test_an_alias_of_a_collection_is_not_moved_away_unseen() -> None:
     first.aliases.append("production")
     first.save()
     assert find(f"{TARGET}:production").version == "v0"
+
+
+def test_a_registry_without_an_owner_is_that_of_the_team_whose_version_is_linked() -> None:
+    api = wandb.Api()
+    api.create_organization("other")
+    api.create_team("theirs", "other")
+    with wandb.init(entity="theirs") as run:
+        made = run.log_artifact(artifact(type_="model")).wait()
+    assert made.link("wandb-registry-model/nets").qualified_name == "other/wandb-registry-model/nets:v0"
+    with pytest.raises(wandb.CommError, match="its own organization only"):
+        made.link("local/wandb-registry-model/nets")

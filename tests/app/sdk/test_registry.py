@@ -48,6 +48,14 @@ def test_every_organization_has_the_core_registries(api: wandb.Api) -> None:
         api.registry("other")
 
 
+def test_a_registry_is_made_with_or_without_the_prefix_of_addresses(api: wandb.Api) -> None:
+    made = api.create_registry("wandb-registry-silver")
+    assert (made.name, made.full_name) == ("silver", "wandb-registry-silver")
+    made.name = "wandb-registry-bronze"
+    made.save()
+    assert api.registry("wandb-registry-bronze").id == api.registry("bronze").id == made.id
+
+
 def test_a_registry_is_made_changed_in_one_transaction_and_deleted(story: Story, api: wandb.Api) -> None:
     registry = api.registry("golden")
     assert (registry.description, registry.allow_all_artifact_types, list(registry.artifact_types)) == (

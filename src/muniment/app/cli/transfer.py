@@ -136,6 +136,7 @@ def get(
     if type_ is not None and found.artifact.type != type_:
         msg = f"{describe.source_name(found)} is a {found.artifact.type}, not a {type_} — leave out --type"
         raise TypeRefusedError(msg)
+    runs.permit_download(opened, found)
     target = root or str(_default_root(opened, found))
     done = download(opened, found, target, path_prefix=path_prefix, allow_missing_references=allow_missing_references)
     runs.downloaded(opened, found.version.version_id, entries=done.entries, size=done.size)

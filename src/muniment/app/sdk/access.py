@@ -42,7 +42,7 @@ class Access(Filling):
         With *path_prefix* only those whose path begins with it. Other files that are there stay.
         """
         del multipart
-        found, folder = self._version("download"), self._root(root)
+        found, folder = self._readable("download"), self._root(root)
         prefix = None if path_prefix is None else os.fspath(path_prefix)
         done = download.download(
             self.store,
@@ -57,7 +57,7 @@ class Access(Filling):
 
     def checkout(self, root: str | os.PathLike[str] | None = None) -> str:
         """Make *root* hold the files of the artifact and no others; return that folder."""
-        found, folder = self._version("checkout"), self._root(root)
+        found, folder = self._readable("checkout"), self._root(root)
         done = download.checkout(self.store, found, folder)
         self._took(done.entries, done.size)
         return folder
@@ -87,7 +87,7 @@ class Access(Filling):
 
     def fetch_entry(self, entry: Entry, root: str | None) -> str:
         """Write one entry below *root*, verified, and return its path."""
-        self._version("get_entry")
+        self._readable("get_entry")
         folder = self._root(root)
         above = entry.path.rpartition("/")[0]
         with Ground(os.path.abspath(folder)) as ground, ground.folder(above) as (inside, _):  # noqa: PTH100
@@ -123,7 +123,7 @@ class Access(Filling):
             self.save()
             self.wait()
         found = self._changeable("link")
-        target = session.target(target_path)
+        target = session.target(target_path, entity=found.team.name)
         with as_comm_error():
             linked = link_artifact.link(self.store, found, target, aliases or [])
         if linked.collection is not None:

@@ -213,7 +213,7 @@ class Api(Lists):
             row = registries.create(
                 self._store,
                 organization or self.settings["organization"],
-                name,
+                name.removeprefix(REGISTRY_PREFIX),
                 visibility=seen_by(visibility),
                 types=artifact_types,
                 description=description,

@@ -69,7 +69,7 @@ class Committing(Naming):
         """Record that a run uses the artifact."""
         found = self._version("use")
         with as_comm_error():
-            runs.use(store, found.version.version_id, run_id)
+            runs.use(store, found.version.version_id, run_id, found.registry)
         if self._at is None:
             self._store = store
 

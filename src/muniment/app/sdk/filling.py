@@ -154,7 +154,7 @@ class Filling(Stateful):
 
     def get(self, name: str) -> Table | None:
         """Return the table of this name, or ``None``."""
-        self._version("get")
+        self._readable("get")
         found = self.held().get(name if name.endswith(SUFFIX) else f"{name}{SUFFIX}")
         if found is None:
             return None

@@ -193,7 +193,7 @@ class Run:
         current(self._at, "Run.use_artifact")
         found = self._logged(artifact, "use")
         with as_comm_error():
-            runs.use(self._store, found.version.version_id, self._row.run_id)
+            runs.use(self._store, found.version.version_id, self._row.run_id, found.registry)
         return artifact
 
     def log_artifact(

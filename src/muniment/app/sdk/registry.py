@@ -115,7 +115,7 @@ class Registry:
 
     @name.setter
     def name(self, name: str) -> None:
-        self._said.name = registry_name(name)
+        self._said.name = registry_name(name.removeprefix(REGISTRY_PREFIX))
 
     @property
     def description(self) -> str | None:

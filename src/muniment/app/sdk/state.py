@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Self
 
 from attrs import define, field
 
-from muniment.app import catalog, manifests
+from muniment.app import catalog, manifests, runs
 from muniment.app.sdk import session
 from muniment.app.sdk.contents import Contents
-from muniment.app.sdk.errors import UsageError, WaitTimeoutError, finalized, not_logged
+from muniment.app.sdk.errors import UsageError, WaitTimeoutError, as_comm_error, finalized, not_logged
 from muniment.app.store import Store
 from muniment.domain.rows import OrganisationRow, TagRow
 from muniment.domain.values import INHERIT, Digest, Json, Ttl, TtlRule
@@ -133,6 +133,13 @@ class Stateful:
         if self._found is None:
             raise not_logged(name, self)
         return self._found
+
+    def _readable(self, name: str) -> Found:
+        """Return the version to be taken out; CommError if the registry it was reached through forbids it."""
+        found = self._version(name)
+        with as_comm_error():
+            runs.permit_download(self.store, found)
+        return found
 
     def _draft(self, name: str) -> Contents:
         """Return the content to be changed; ArtifactFinalizedError if it changes no more."""
