@@ -280,10 +280,11 @@ def test_a_fork_opens_its_own_file_system(tmp_path: Path) -> None:
     [
         ("nope://bucket/a", "cannot be opened: ValueError"),
         ("simplecache::memory://a", "cannot be chained"),
-        ("abfs://bucket/a", "needs a package of its own"),
+        ("missing://bucket/a", "needs a package of its own — install nowhere"),
     ],
 )
 def test_a_place_that_cannot_be_opened_is_said(url: str, message: str) -> None:
+    fsspec.register_implementation("missing", "nowhere.Files", errtxt="install nowhere", clobber=True)
     with pytest.raises((StorageError, InvalidValueError), match=message):
         FsspecObjectStore.at(url)
 

@@ -78,7 +78,8 @@ class FsspecObjectStore:
                 return self._read_from(name, start, length)
         size = self._existing(name)
         first = start if start >= 0 else max(0, size + start)
-        return self._piece(name, first, min(size, first + length)) if first < size else b""
+        last = min(size, first + length)
+        return self._piece(name, first, last) if first < last else b""
 
     def open(self, name: str, start: int = 0, length: int | None = None) -> BinaryIO:
         check_span(start, length)
