@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import RLock
+from time import monotonic, sleep
 from typing import Final, TypeVar
 
 from attrs import define, field, frozen
@@ -20,20 +21,21 @@ T = TypeVar("T")
 
 VERSION: Final = 1
 WAIT_SECONDS: Final = 60.0
+PAUSE_SECONDS: Final = 0.01
 ASKED: Final = 500
 PAGE: Final = 4096
 LOST: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT})
 """What SQLite says of a file that is worth nothing any more."""
 
 SCHEMA: Final = f"""
-BEGIN IMMEDIATE;
-CREATE TABLE IF NOT EXISTS packs (
+DROP TABLE IF EXISTS packs;
+DROP TABLE IF EXISTS blobs;
+CREATE TABLE packs (
     id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, size INTEGER NOT NULL, dropped INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS blobs (
+CREATE TABLE blobs (
     digest BLOB NOT NULL, pack INTEGER NOT NULL, start INTEGER NOT NULL, length INTEGER NOT NULL,
     PRIMARY KEY (digest, pack)) WITHOUT ROWID;
 PRAGMA user_version = {VERSION};
-COMMIT;
 """
 
 
@@ -201,22 +203,24 @@ class PackIndex:
         return self._lines.setdefault(os.getpid(), _Line())
 
     def _attempt(self, act: Callable[[sqlite3.Connection], T]) -> T:
-        """Act, a second time if the file was damaged and is made afresh."""
+        """Act; again if the file was damaged and is made afresh, and for a while if others hold it."""
         line = self._line()
+        deadline, lost = monotonic() + WAIT_SECONDS, False
         with line.lock:
-            try:
-                return self._act(line, act)
-            except sqlite3.DatabaseError as error:
-                _disconnect(line)
-                if getattr(error, "sqlite_errorcode", 0) & 0xFF not in LOST:
-                    raise _failed(error) from error
-                for suffix in ("", "-wal", "-shm"):
-                    Path(f"{self.file}{suffix}").unlink(missing_ok=True)
-            try:
-                return self._act(line, act)
-            except sqlite3.Error as error:
-                _disconnect(line)
-                raise _failed(error) from error
+            while True:
+                try:
+                    return self._act(line, act)
+                except sqlite3.DatabaseError as error:
+                    _disconnect(line)
+                    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+                    if code in LOST and not lost:
+                        lost = True
+                        for suffix in ("", "-wal", "-shm"):
+                            Path(f"{self.file}{suffix}").unlink(missing_ok=True)
+                    elif code == sqlite3.SQLITE_BUSY and monotonic() < deadline:
+                        sleep(PAUSE_SECONDS)  # while a file is opened or closed, SQLite does not wait by itself
+                    else:
+                        raise _failed(error) from error
 
     def _act(self, line: _Line, act: Callable[[sqlite3.Connection], T]) -> T:
         if not line.connection:
@@ -236,13 +240,19 @@ def _connected(file: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")  # what a power cut takes from it, the footers give back
         connection.execute("PRAGMA secure_delete = ON")
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version != VERSION:
-            connection.executescript(f"DROP TABLE IF EXISTS packs; DROP TABLE IF EXISTS blobs; {SCHEMA}")
+        if _version(connection) != VERSION:
+            with _writing(connection):
+                if _version(connection) != VERSION:  # another process may have been faster
+                    for statement in SCHEMA.split(";"):
+                        connection.execute(statement)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 def _disconnect(line: _Line) -> None:

@@ -142,7 +142,7 @@ class _Bundles:
     def kept_aside(self, blobs: Iterable[BlobSource]) -> Iterator[BlobSource | None]:
         """Yield the other blobs; ``None`` when a file became whole."""
         for each in blobs:
-            if each.start is None or not each.movable or each.path is None:
+            if each.start is None or not each.movable or each.path is None or not each.size:
                 yield each
             elif self._adds_up(each, each.path):
                 self.whole.append(Bundle(each.path, self._parts.pop(each.path)))

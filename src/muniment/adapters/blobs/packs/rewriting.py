@@ -17,16 +17,32 @@ from muniment.domain.values import Digest
 READ_BYTES: Final = 4 << 20
 
 
-def rewrite(objects: ObjectStore, index: PackIndex, spool: Path, pack: str, doomed: Collection[Digest]) -> None:
-    """Replace a pack by one without the *doomed*; afterwards it may be deleted.
+def rewrite(objects: ObjectStore, index: PackIndex, spool: Path, pack: str, doomed: Collection[Digest]) -> bool:
+    """Replace a pack by one without the *doomed*; whether we dropped it, so that it is ours to delete.
 
     The new one is durable and known before the old one is dropped. If another process was faster, ours is removed.
     What is damaged is carried over as it is, so that it is still reported.
     """
-    left = [span for span in _known(objects, index, pack) if span.digest not in doomed]
-    if not left:
-        index.swap(pack, None)
-        return
+    try:
+        left = [span for span in _known(objects, index, pack) if span.digest not in doomed]
+        if not left:
+            return index.swap(pack, None)
+        source, spans = _made(objects, spool, pack, left)
+        _check(objects, source, spans)
+    except NotFoundError:  # the old one is gone, or another process found the new one and rewrote that
+        return False
+    if index.swap(pack, (source.name, source.size, spans)):
+        return True
+    index.swap(source.name, None)
+    for result in objects.delete_many([source.name]):
+        if result.error is not None:
+            raise result.error
+    index.forget([source.name])
+    return False
+
+
+def _made(objects: ObjectStore, spool: Path, pack: str, left: list[Span]) -> tuple[ObjectSource, list[Span]]:
+    """Store the new pack."""
     try:
         with Spool(spool) as made:
             for span, content in _contents(objects, pack, left):
@@ -37,24 +53,16 @@ def rewrite(objects: ObjectStore, index: PackIndex, spool: Path, pack: str, doom
                     raise result.error
     except OSError as error:
         raise refused(pack, error) from error
-    _check(objects, source, made.spans)
-    if not index.swap(pack, (source.name, source.size, made.spans)):
-        index.swap(source.name, None)
-        for result in objects.delete_many([source.name]):
-            if result.error is not None:
-                raise result.error
-        index.forget([source.name])
+    return source, made.spans
 
 
 def _known(objects: ObjectStore, index: PackIndex, pack: str) -> tuple[Span, ...]:
     """Return what lies in a pack as its footer says, or the index, if the footer is damaged."""
     there = index.packs().get(pack)
-    if there is None or there.dropped:
-        return ()  # another process was faster
+    if there is None:
+        raise NotFoundError(pack)
     try:
         return spans_of(there.size, lambda start, length: objects.read(pack, start, length))
-    except NotFoundError:
-        return ()
     except CorruptError:
         return index.contents(pack)
 

@@ -29,7 +29,8 @@ FEW: Final = 16
 """Fewer small blobs than that, put together, are objects of their own: a pack for each version would be no gain."""
 BLOBS: Final = "sha256/"
 BATCH: Final = 1024
-ROUNDS: Final = 5
+ROUNDS: Final = 100
+"""How often others may be faster; each time, one of them has made progress."""
 
 
 @define(eq=False)
@@ -201,8 +202,8 @@ class PackedBlobStore:
     def _delete(self, digests: set[Digest]) -> dict[Digest, BlobResult]:
         """Delete blobs wherever they lie."""
         results: dict[Digest, BlobResult] = {}
-        self.refresh()
         for _ in range(ROUNDS):  # what another process rewrites at the same time is looked up once more
+            self.refresh()
             held = self.index.held(digests)
             packs = {pack for packs in held.values() for pack in packs}
             if not packs:
@@ -211,8 +212,8 @@ class PackedBlobStore:
                 results.setdefault(digest, BlobResult(digest))
             for pack in packs:
                 try:
-                    rewrite(self.objects, self.index, self.spool, pack, digests)
-                    self._remove(pack)
+                    if rewrite(self.objects, self.index, self.spool, pack, digests):
+                        self._remove(pack)
                 except MunimentError as error:
                     for digest in (digest for digest, where in held.items() if pack in where):
                         results[digest] = BlobResult(digest, done=False, error=error)

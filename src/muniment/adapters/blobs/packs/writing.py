@@ -116,7 +116,7 @@ def content_of(source: BlobSource) -> bytes:
     if not is_digest(source.digest):
         msg = f"{source.digest!r} is no SHA-256 of anything — name blobs by 64 lowercase hexadecimal characters"
         raise CorruptError(msg)
-    if source.path is None:
+    if source.path is None or (source.start is not None and not source.size):
         content = bytes(source.content or b"")
     else:
         with _readable(source) as file:
