@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
-from typing import Any
+from typing import Any, ClassVar
 
 import fsspec
 import pytest
+from fsspec.asyn import AsyncFileSystem
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.spec import AbstractFileSystem
@@ -51,19 +53,58 @@ class OverwritingFileSystem(MemoryFileSystem):  # type: ignore[misc] # fsspec sh
 
 @pytest.fixture(autouse=True)
 def kinds() -> Iterator[None]:
-    for kind in (RenamingFileSystem, OverwritingFileSystem):
+    for kind in (RenamingFileSystem, OverwritingFileSystem, ServedFileSystem):
         fsspec.register_implementation(kind.protocol, kind, clobber=True)
     yield
+    ServedFileSystem.held.clear()
     for memory in (MemoryFileSystem, OverwritingFileSystem):
         memory.store.clear()
         memory.pseudo_dirs[:] = [""]
+
+
+class ServedFileSystem(AsyncFileSystem):  # type: ignore[misc] # fsspec ships no types
+    """Speaks as gcsfs and adlfs do of a server that creates objects atomically."""
+
+    protocol = "served"
+    held: ClassVar[dict[str, bytes]] = {}
+    written: ClassVar[datetime] = datetime(2026, 3, 3, tzinfo=UTC)
+    meanwhile: ClassVar[Callable[[str], object]] = id
+
+    async def _info(self, path: str, **_: Any) -> dict[str, Any]:
+        if path in self.held:
+            return {"name": path, "size": len(self.held[path]), "type": "file", "LastModified": self.written}
+        if any(name.startswith(f"{path}/") for name in tuple(self.held)):
+            return {"name": path, "size": 0, "type": "directory"}
+        raise FileNotFoundError(path)
+
+    async def _find(self, path: str, **_: Any) -> dict[str, Any]:
+        return {name: await self._info(name) for name in sorted(self.held) if name.startswith(f"{path}/")}
+
+    async def _cat_file(self, path: str, start: int | None = None, end: int | None = None, **_: Any) -> bytes:
+        if path not in self.held:
+            raise FileNotFoundError(path)
+        return self.held[path][start:end]
+
+    async def _pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **_: Any) -> None:
+        if mode == "create" and path in self.held:
+            raise FileExistsError(path)
+        self.held[path] = value
+
+    async def _put_file(self, lpath: str, rpath: str, mode: str = "overwrite", **_: Any) -> None:
+        content = Path(lpath).read_bytes()  # noqa: ASYNC240 (nobody waits here)
+        await self._pipe_file(rpath, content, mode)
+        type(self).meanwhile(lpath)
+
+    async def _rm_file(self, path: str, **_: Any) -> None:
+        if self.held.pop(path, None) is None:
+            raise FileNotFoundError(path)
 
 
 OWN = [url for url in [os.environ.get("FSSPEC_TEST_URL")] if url]
 """A place of one's own to run all this on, such as ``gs://bucket/prefix``; what is put there is left there."""
 
 
-@pytest.fixture(params=["memory", "file", "renaming", "overwriting", *OWN])
+@pytest.fixture(params=["memory", "file", "renaming", "overwriting", "served", *OWN])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> FsspecObjectStore:
     if request.param in OWN:
         return FsspecObjectStore.at(f"{request.param}/{token_hex(8)}")
@@ -111,7 +152,9 @@ TestFilesMachine = machine_for(lambda: FsspecObjectStore.at(Path(tempfile.mkdtem
 class TestPacks(BlobStoreConformance):
     """Blobs and packs on every kind of file system."""
 
-    @pytest.fixture(params=["file://{folder}", "memory://{random}", *(f"{url}/{{random}}" for url in OWN)])
+    @pytest.fixture(
+        params=["file://{folder}", "memory://{random}", "served://{random}", *(f"{url}/{{random}}" for url in OWN)]
+    )
     def store(self, request: pytest.FixtureRequest, tmp_path: Path) -> BlobStore:
         url = request.param.format(folder=tmp_path / "store", random=token_hex(8))
         (tmp_path / "spool").mkdir()
@@ -122,8 +165,7 @@ class TestPacks(BlobStoreConformance):
         assert isinstance(store.objects, FsspecObjectStore)
         (found,) = store.objects.list("sha256/")
         assert found.name.endswith(digest)
-        with store.objects.place.files.open(f"{store.objects.place.path}/{found.name}", "wb") as file:
-            file.write(content)
+        store.objects.place.files.pipe_file(f"{store.objects.place.path}/{found.name}", content, mode="overwrite")
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", LARGE], ids=["empty", "small", "large"])
@@ -223,6 +265,15 @@ def test_a_file_that_cannot_be_read_is_said_and_no_fault_of_the_place(store: Fss
         assert "cannot read what object a is to hold" in str(result.error)
 
 
+def test_a_large_file_that_changes_on_its_way_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = FsspecObjectStore.at("served://bucket")
+    monkeypatch.setattr(ServedFileSystem, "meanwhile", lambda path: Path(path).write_bytes(b"other"))
+    (result,) = store.put_many([source("a", LARGE, tmp_path / "given")])
+    assert isinstance(result.error, CorruptError)
+    assert "changed while it was stored" in str(result.error)
+    assert held(store) == []
+
+
 def test_deleted_is_gone(store: FsspecObjectStore) -> None:
     put(store, a=b"x", b=b"y")
     assert list(store.delete_many(["a", "nope"])) == [ObjectResult("a"), ObjectResult("nope", done=False)]
@@ -256,9 +307,9 @@ def test_of_several_at_once_one_puts(store: FsspecObjectStore) -> None:
 def test_what_an_interrupted_put_left_is_swept_once_it_is_old(store: FsspecObjectStore) -> None:
     put(store, a=b"x")
     files, half = store.place.files, f"{halves(store)}/half"
-    files.makedirs(halves(store), exist_ok=True)
-    with files.open(half, "wb") as file:
-        file.write(b"hel")
+    if not isinstance(files, AsyncFileSystem):
+        files.makedirs(halves(store), exist_ok=True)
+    files.pipe_file(half, b"hel", mode="overwrite")
     (facts,) = files.find(halves(store), detail=True).values()
     written = written_at(facts)
     assert written is not None

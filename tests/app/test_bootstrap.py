@@ -100,7 +100,7 @@ def test_everything_may_lie_elsewhere(tmp_path: Path, own_home: Path) -> None:
 @pytest.mark.parametrize(
     ("place", "text"),
     [
-        ("s3://bucket/prefix", "names s3://, which this version cannot use — give a path"),
+        ("nope://bucket/prefix", "names nope://, which this version cannot use — give a path"),
         ("mysql://host/db", "names mysql://"),
         ("file://host/path", "names another machine, 'host'"),
         ("file://relative", "names another machine, 'relative'"),
