@@ -245,6 +245,17 @@ def test_a_pack_that_was_dropped_but_not_deleted_is_swept(store: PackedBlobStore
     assert not any(CANARY in held for held in bytes_below(tmp_path))
 
 
+def test_packs_that_were_never_finished_are_swept_and_nothing_beside_them(tmp_path: Path) -> None:
+    spool = tmp_path / "spool"
+    store = PackedBlobStore(MemoryObjectStore(), PackIndex(spool / "index.sqlite3"), spool, few=1)
+    put(store, *OTHERS)
+    (spool / ("0" * 32)).write_bytes(b"half")
+    assert store.sweep(0) == 0
+    assert store.sweep(FAR) == 4
+    assert [path.name for path in spool.iterdir() if not path.name.startswith("index.sqlite3")] == []
+    assert store.index.file.exists()
+
+
 # --- damage ----------------------------------------------------------------------------------------------------------
 
 

@@ -18,7 +18,7 @@ from muniment.adapters.blobs.packs.index import Location, PackIndex
 from muniment.adapters.blobs.packs.putting import Putting
 from muniment.adapters.blobs.packs.reading import ReadAhead
 from muniment.adapters.blobs.packs.rewriting import rewrite
-from muniment.adapters.blobs.packs.writing import PACKS
+from muniment.adapters.blobs.packs.writing import PACKS, is_unfinished
 from muniment.domain.errors import CorruptError, MunimentError, NotFoundError, StorageError
 from muniment.domain.ports import BlobResult, BlobSource, ObjectStore, StoredObject
 from muniment.domain.values import Digest, Micros
@@ -253,6 +253,8 @@ class PackedBlobStore:
     def _sweep_spool(self, older_than: Micros) -> int:
         freed = 0
         for path in self.spool.iterdir() if self.spool.is_dir() else ():
+            if not is_unfinished(path.name):
+                continue
             try:
                 found = path.stat()
                 if found.st_mtime_ns < older_than * 1000:

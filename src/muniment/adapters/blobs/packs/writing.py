@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,12 +22,18 @@ from muniment.domain.ports import BlobSource, ObjectSource
 PACKS: Final = "packs/"
 BUFFER_BYTES: Final = 1 << 20
 NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+_SPOOLED: Final = re.compile(r"[0-9a-f]{32}")
 READ: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 
 
 def new_name() -> str:
     """Return a name that no pack had before."""
     return PACKS + token_hex(16)
+
+
+def is_unfinished(name: str) -> bool:
+    """Whether a file may be a pack that was being made; what else lies in the folder is none of ours."""
+    return _SPOOLED.fullmatch(name) is not None
 
 
 @define(eq=False)
