@@ -5,20 +5,17 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
-from typing import Any, ClassVar
+from typing import Any
 
 import fsspec
 import pytest
 from fsspec.asyn import AsyncFileSystem
-from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
-from fsspec.spec import AbstractFileSystem
 
 from muniment.adapters.blobs.fsspec import HALVES, WHOLE_BYTES, FsspecObjectStore
 from muniment.adapters.blobs.packs import PackedBlobStore, PackIndex
@@ -28,27 +25,9 @@ from muniment.domain.ports import BlobStore, ObjectResult, ObjectSource
 from muniment.domain.values import Digest
 from tests.conformance.blob_store import BlobStoreConformance
 from tests.conformance.object_store import ObjectStoreConformance, machine_for
+from tests.fsspec_kinds import Failing, OverwritingFileSystem, RenamingFileSystem, ServedFileSystem
 
 LARGE = bytes(range(256)) * (WHOLE_BYTES // 256 + 1)
-
-
-class RenamingFileSystem(LocalFileSystem):  # type: ignore[misc] # fsspec ships no types
-    """Files of this machine that nobody can link, as on a file server."""
-
-    protocol = "renaming"
-    local_file = False
-
-
-class OverwritingFileSystem(MemoryFileSystem):  # type: ignore[misc] # fsspec ships no types
-    """Takes the wish to create only, and does as it likes."""
-
-    protocol = "overwriting"
-    store: dict[str, Any] = {}  # noqa: RUF012 (as in fsspec)
-    pseudo_dirs = [""]  # noqa: RUF012
-
-    def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **more: Any) -> None:
-        del mode
-        super().pipe_file(path, value, mode="overwrite", **more)
 
 
 @pytest.fixture(autouse=True)
@@ -60,44 +39,6 @@ def kinds() -> Iterator[None]:
     for memory in (MemoryFileSystem, OverwritingFileSystem):
         memory.store.clear()
         memory.pseudo_dirs[:] = [""]
-
-
-class ServedFileSystem(AsyncFileSystem):  # type: ignore[misc] # fsspec ships no types
-    """Speaks as gcsfs and adlfs do of a server that creates objects atomically."""
-
-    protocol = "served"
-    held: ClassVar[dict[str, bytes]] = {}
-    written: ClassVar[datetime] = datetime(2026, 3, 3, tzinfo=UTC)
-    meanwhile: ClassVar[Callable[[str], object]] = id
-
-    async def _info(self, path: str, **_: Any) -> dict[str, Any]:
-        if path in self.held:
-            return {"name": path, "size": len(self.held[path]), "type": "file", "LastModified": self.written}
-        if any(name.startswith(f"{path}/") for name in tuple(self.held)):
-            return {"name": path, "size": 0, "type": "directory"}
-        raise FileNotFoundError(path)
-
-    async def _find(self, path: str, **_: Any) -> dict[str, Any]:
-        return {name: await self._info(name) for name in sorted(self.held) if name.startswith(f"{path}/")}
-
-    async def _cat_file(self, path: str, start: int | None = None, end: int | None = None, **_: Any) -> bytes:
-        if path not in self.held:
-            raise FileNotFoundError(path)
-        return self.held[path][start:end]
-
-    async def _pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **_: Any) -> None:
-        if mode == "create" and path in self.held:
-            raise FileExistsError(path)
-        self.held[path] = value
-
-    async def _put_file(self, lpath: str, rpath: str, mode: str = "overwrite", **_: Any) -> None:
-        content = Path(lpath).read_bytes()  # noqa: ASYNC240 (nobody waits here)
-        await self._pipe_file(rpath, content, mode)
-        type(self).meanwhile(lpath)
-
-    async def _rm_file(self, path: str, **_: Any) -> None:
-        if self.held.pop(path, None) is None:
-            raise FileNotFoundError(path)
 
 
 OWN = [url for url in [os.environ.get("FSSPEC_TEST_URL")] if url]
@@ -351,27 +292,6 @@ def test_a_place_that_cannot_be_opened_is_said(url: str, message: str) -> None:
 )
 def test_when_an_object_was_written_is_read_in_every_form(facts: Mapping[str, Any], micros: int | None) -> None:
     assert written_at(facts) == micros
-
-
-class Failing(AbstractFileSystem):  # type: ignore[misc] # fsspec ships no types
-    """A backend that is not well."""
-
-    protocol = "failing"
-    error: Exception
-    short = False
-
-    def info(self, path: str, **_: Any) -> dict[str, Any]:
-        if self.short:
-            return {"name": path, "size": 10, "type": "file"}
-        raise self.error
-
-    def ls(self, *_: Any, **__: Any) -> list[Any]:
-        raise self.error
-
-    def cat_file(self, *_: Any, **__: Any) -> bytes:
-        if self.short:
-            return b"123"
-        raise self.error
 
 
 @pytest.mark.parametrize(
