@@ -66,6 +66,9 @@ def as_of(store: Store, moment: str | int | datetime) -> int:
         return store.ledger.at(clock.from_text(moment.strip()))
     if isinstance(moment, datetime):
         return store.ledger.at(clock.from_datetime(moment))
+    if isinstance(moment, bool) or not isinstance(moment, int | str):
+        msg = f"a moment is a time or the number of an event, not {moment!r} — write for example 2026-03-03T12:00Z"
+        raise InvalidValueError(msg)
     seq, size = int(moment), store.ledger.head().size
     if not 0 <= seq <= size:
         msg = f"there is no event {seq} — the ledger holds 1 to {size}; a time is written as 2026-03-03T12:00Z"

@@ -15,6 +15,7 @@ from muniment.app.sdk import moves, session
 from muniment.app.sdk.errors import as_comm_error
 from muniment.app.sdk.files import ArtifactFiles, Listed
 from muniment.app.sdk.filling import Filling
+from muniment.app.sdk.kinds import path_text, texts
 from muniment.app.sdk.later import later
 from muniment.domain.errors import InvalidValueError
 from muniment.domain.manifest import Entry
@@ -43,7 +44,7 @@ class Access(Filling):
         """
         del multipart
         found, folder = self._readable("download"), self._root(root)
-        prefix = None if path_prefix is None else os.fspath(path_prefix)
+        prefix = None if path_prefix is None else path_text(path_prefix, "path_prefix")
         done = download.download(
             self.store,
             found,
@@ -124,10 +125,11 @@ class Access(Filling):
             self.wait()
         found = self._changeable("link")
         target = session.target(target_path, entity=found.team.name)
+        chosen = texts(aliases, "aliases")
         with as_comm_error():
-            linked = link_artifact.link(self.store, found, target, aliases or [])
+            linked = link_artifact.link(self.store, found, target, chosen)
         if linked.collection is not None:
-            moves.remember(self.store, linked.collection.collection_id, aliases or [], linked.version.version_id)
+            moves.remember(self.store, linked.collection.collection_id, chosen, linked.version.version_id)
         return self.of(self.store, linked)
 
     def unlink(self) -> None:
@@ -183,7 +185,7 @@ class Access(Filling):
 
     def _root(self, root: str | os.PathLike[str] | None) -> str:
         if root is not None:
-            return os.fspath(root)
+            return path_text(root, "root")
         found = self._version("download")
         base = session.config()["artifact_dir"] or "./artifacts"
         return os.path.join(base, f"{found.artifact.name}:v{found.version.index}")  # noqa: PTH118

@@ -20,6 +20,7 @@ from muniment.app.sdk import session
 from muniment.app.sdk.artifact import Artifact
 from muniment.app.sdk.collection import ArtifactCollection, versions
 from muniment.app.sdk.errors import CommError, NotThereError, as_comm_error
+from muniment.app.sdk.kinds import text
 from muniment.app.sdk.lineage_view import Lineage
 from muniment.app.sdk.lists import Lists
 from muniment.app.sdk.pages import Paginator
@@ -156,7 +157,7 @@ class Api(Lists):
 
     def run(self, path: str = "") -> Run:
         """Return a run by its path, ``[[entity/]project/]run_id``."""
-        parts = [part for part in path.strip("/").split("/") if part]
+        parts = [part for part in text(path, "path").strip("/").split("/") if part]
         if len(parts) > 1 and parts[-2] == "runs":
             del parts[-2]
         if not parts or len(parts) > 3:  # noqa: PLR2004 (entity, project, run)
@@ -196,7 +197,9 @@ class Api(Lists):
         """Return a registry of an organization by its name, with or without W&B's prefix."""
         with as_comm_error():
             owner = organization or self.settings["organization"]
-            row = directory.registry(self._store.views, owner, name.removeprefix(REGISTRY_PREFIX), self._at)
+            row = directory.registry(
+                self._store.views, owner, text(name, "name").removeprefix(REGISTRY_PREFIX), self._at
+            )
         return Registry(self._store, row, self._at)
 
     def create_registry(
@@ -213,7 +216,7 @@ class Api(Lists):
             row = registries.create(
                 self._store,
                 organization or self.settings["organization"],
-                name.removeprefix(REGISTRY_PREFIX),
+                text(name, "name").removeprefix(REGISTRY_PREFIX),
                 visibility=seen_by(visibility),
                 types=artifact_types,
                 description=description,

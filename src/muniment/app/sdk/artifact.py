@@ -13,6 +13,7 @@ from muniment.app.sdk.committing import Committing
 from muniment.app.sdk.contents import Contents
 from muniment.app.sdk.entry import MD5, SHA256, ArtifactManifestEntry
 from muniment.app.sdk.errors import ArtifactNotLoggedError, as_comm_error
+from muniment.app.sdk.kinds import text, texts
 from muniment.app.sdk.later import later
 from muniment.app.sdk.plain import metadata as plain_metadata
 from muniment.app.sdk.state import ERASED, Said
@@ -52,7 +53,7 @@ class Artifact(Committing):
     ) -> None:
         _check_name(name, type)
         self._start(name, type, _is_md5(digest_algorithm))
-        self.said.description = description
+        self.description = description
         self.said.metadata = plain_metadata(metadata)
         self._incremental = incremental
         self._use_as = use_as
@@ -90,7 +91,7 @@ class Artifact(Committing):
 
     @description.setter
     def description(self, description: str | None) -> None:
-        self.said.description = description
+        self.said.description = None if description is None else text(description, "description")
 
     @property
     def metadata(self) -> dict[str, Json]:
@@ -110,7 +111,7 @@ class Artifact(Committing):
     @aliases.setter
     def aliases(self, aliases: list[str]) -> None:
         self._version("aliases")
-        self.said.aliases = [alias_name(alias) for alias in aliases]
+        self.said.aliases = [alias_name(alias) for alias in texts(aliases, "aliases")]
 
     @property
     def tags(self) -> list[str]:
@@ -121,7 +122,7 @@ class Artifact(Committing):
     @tags.setter
     def tags(self, tags: list[str]) -> None:
         self._version("tags")
-        self.said.tags = [tag_name(tag) for tag in tags]
+        self.said.tags = [tag_name(tag) for tag in texts(tags, "tags")]
 
     @property
     def ttl(self) -> timedelta | None:

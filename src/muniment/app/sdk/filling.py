@@ -17,12 +17,13 @@ from muniment.app.reference import reference_to, resolve
 from muniment.app.sdk.contents import Contents, MissingEntryError
 from muniment.app.sdk.entry import ArtifactManifestEntry
 from muniment.app.sdk.errors import UsageError
+from muniment.app.sdk.kinds import path_text
 from muniment.app.sdk.plain import NotJsonError
 from muniment.app.sdk.state import Stateful
 from muniment.app.sdk.table import SUFFIX, Table
 from muniment.app.staging import POLICIES, Policy
 from muniment.app.walking import walk
-from muniment.domain.errors import InvalidNameError, InvalidValueError
+from muniment.domain.errors import InvalidValueError
 from muniment.domain.manifest import Entry
 from muniment.domain.values import entry_path
 
@@ -56,7 +57,7 @@ class Filling(Stateful):
         logged. *is_tmp* and *skip_cache* are accepted.
         """
         del is_tmp, skip_cache
-        contents, local = self._draft("add_file"), os.fspath(local_path)
+        contents, local = self._draft("add_file"), path_text(local_path, "local_path")
         if not Path(local).is_file():
             msg = f"Path is not a file: {local!r}"
             raise NotAFileError(msg)
@@ -74,7 +75,7 @@ class Filling(Stateful):
     ) -> None:
         """Add all files of a local folder, below *name* inside; with *merge* they replace what is there."""
         del skip_cache
-        contents, local = self._draft("add_dir"), os.fspath(local_path)
+        contents, local = self._draft("add_dir"), path_text(local_path, "local_path")
         if not Path(local).is_dir():
             msg = f"Path is not a directory: {local!r}"
             raise NotAFileError(msg)
@@ -135,13 +136,13 @@ class Filling(Stateful):
     def remove(self, item: str | os.PathLike[str] | ArtifactManifestEntry) -> None:
         """Take an entry out, or all that lie below a folder."""
         contents = self._draft("remove")
-        contents.remove(item.path if isinstance(item, ArtifactManifestEntry) else os.fspath(item))
+        contents.remove(item.path if isinstance(item, ArtifactManifestEntry) else path_text(item, "item"))
 
     # --- finding ------------------------------------------------------------------------------------------------------
 
     def get_entry(self, name: str | os.PathLike[str]) -> ArtifactManifestEntry:
         """Return the entry of this path."""
-        path = os.fspath(name)
+        path = path_text(name, "name")
         found = self.held().get(path) or self.held().get(f"{path}{SUFFIX}")
         if found is None:
             msg = f"Path not contained in artifact: {path!r}"
@@ -166,7 +167,7 @@ class Filling(Stateful):
 
     def get_added_local_path_name(self, local_path: Local) -> str | None:
         """Return what an added local file is called inside, or ``None``."""
-        return self._contents.path_of(os.fspath(local_path)) if self._contents is not None else None
+        return self._contents.path_of(path_text(local_path, "local_path")) if self._contents is not None else None
 
     # --- inside -------------------------------------------------------------------------------------------------------
 
@@ -193,10 +194,7 @@ class Filling(Stateful):
 
 def _inside(name: str | os.PathLike[str]) -> str:
     """Return a path inside an artifact, ``./`` and doubled slashes taken out; what leads elsewhere is refused."""
-    text = os.fspath(name)
-    if not isinstance(text, str):
-        msg = f"Invalid artifact path: {name!r}"
-        raise InvalidNameError(msg)
+    text = path_text(name, "name")
     if text.startswith("/"):
         return entry_path(text)
     return entry_path("/".join(part for part in text.split("/") if part not in {"", "."}))

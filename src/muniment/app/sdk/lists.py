@@ -11,6 +11,7 @@ from muniment.app.listing import Page
 from muniment.app.sdk import filters
 from muniment.app.sdk.collection import ArtifactCollection
 from muniment.app.sdk.errors import as_comm_error
+from muniment.app.sdk.kinds import text
 from muniment.app.sdk.pages import Fetch, Paginator, mapped
 from muniment.app.sdk.people import Team
 from muniment.app.sdk.public_run import Run
@@ -125,7 +126,7 @@ class Lists:
 
     def _shelf_named(self, path: str | None) -> Shelf:
         """Return the project or registry of a path, ``[entity/]project``."""
-        entity, project = self._split(path or "")
+        entity, project = self._split("" if path is None else path)
         with as_comm_error():
             return self._shelf(entity, project)
 
@@ -145,7 +146,7 @@ class Lists:
 
     def _split(self, path: str) -> tuple[str | None, str]:
         """Read ``[entity/]project``; what is left out is what the settings say."""
-        parts = [part for part in path.strip("/").split("/") if part]
+        parts = [part for part in text(path, "path").strip("/").split("/") if part]
         if len(parts) > _PROJECT_PARTS:
             msg = f"Invalid project path: {path!r} — write [entity/]project"
             raise InvalidNameError(msg)

@@ -15,6 +15,7 @@ from muniment.app.sdk.accepted import AddOnlyTypes
 from muniment.app.sdk.artifact import Artifact
 from muniment.app.sdk.collections import Collections, fetch_collections
 from muniment.app.sdk.errors import as_comm_error
+from muniment.app.sdk.kinds import text
 from muniment.app.sdk.members import Someone, TeamMember, UserMember
 from muniment.app.sdk.pages import Paginator
 from muniment.app.sdk.people import current
@@ -115,7 +116,7 @@ class Registry:
 
     @name.setter
     def name(self, name: str) -> None:
-        self._said.name = registry_name(name.removeprefix(REGISTRY_PREFIX))
+        self._said.name = registry_name(text(name, "name").removeprefix(REGISTRY_PREFIX))
 
     @property
     def description(self) -> str | None:

@@ -14,6 +14,7 @@ from muniment.app.sdk import session
 from muniment.app.sdk.artifact import Artifact
 from muniment.app.sdk.committing import Way
 from muniment.app.sdk.errors import UsageError, as_comm_error
+from muniment.app.sdk.kinds import path_text, text, texts, wrong
 from muniment.app.sdk.recording import BaseRun
 from muniment.app.sdk.table import Table
 from muniment.app.store import Store
@@ -60,7 +61,7 @@ class Run(BaseRun):
         """
         self._must_run("artifact")
         artifact = self._as_artifact(artifact_or_path, name, type)
-        way = self._way(_list(aliases), tags=_list(tags))
+        way = self._way(texts(aliases, "aliases"), tags=texts(tags, "tags"))
         self._hand_over(artifact, way)
         return artifact
 
@@ -80,7 +81,7 @@ class Run(BaseRun):
                 if artifact.is_waiting():
                     artifact.wait()
                 else:
-                    self._hand_over(artifact, self._way(_list(aliases), produced=False))
+                    self._hand_over(artifact, self._way(texts(aliases, "aliases"), produced=False))
                     artifact.wait()
         else:
             artifact = self._find(artifact_or_name)
@@ -100,11 +101,13 @@ class Run(BaseRun):
         """
         del use_as
         self._must_run("link")
+        if not isinstance(artifact, Artifact):
+            raise wrong(artifact, "artifact", "an Artifact")
         target = session.target(target_path, entity=self.entity, project=self.project)
         if artifact.is_draft() and not artifact.is_waiting():
             self.log_artifact(artifact)
         artifact.wait()
-        return artifact.link(f"{target.owner}/{target.project}/{target.name}", _list(aliases))
+        return artifact.link(f"{target.owner}/{target.project}/{target.name}", texts(aliases, "aliases"))
 
     def upsert_artifact(
         self,
@@ -153,7 +156,7 @@ class Run(BaseRun):
     ) -> Artifact:
         """Log a file or folder as a model and link it into the registry ``model`` under *registered_model_name*."""
         for given, what in ((registered_model_name, "registered_model_name"), (name or "-", "name")):
-            if "/" in given or ":" in given:
+            if not isinstance(given, str) or "/" in given or ":" in given:
                 msg = f"{what} must be a name without '/' and ':', not {given!r}"
                 raise PlainNameError(msg)
         artifact = self.log_artifact(path, name=name, type="model", aliases=aliases)
@@ -168,7 +171,7 @@ class Run(BaseRun):
     ) -> Artifact | None:
         """Log the source files below *root*, by default ``*.py``, as an artifact of type ``code``."""
         self._must_run("code")
-        top = os.path.abspath(root or ".")  # noqa: PTH100 (text in, text out)
+        top = os.path.abspath(path_text(root or ".", "root"))  # noqa: PTH100 (text in, text out)
         wanted = include_fn or (lambda path: path.endswith(".py"))
         unwanted = exclude_fn or (lambda path: bool({".venv", "__pycache__", ".git"} & set(Path(path).parts)))
         files = [
@@ -212,20 +215,20 @@ class Run(BaseRun):
     ) -> Artifact:
         self._must_run("artifact")
         artifact = self._as_artifact(artifact_or_path, name, type)
-        together = distributed_id or artifact.distributed_id or self.group
+        together = text(distributed_id or "", "distributed_id") or artifact.distributed_id or self.group
         if not together:
             act = "upsert" if is_part else "finish"
             msg = f"Cannot {act} artifact unless run is in a group or distributed_id is provided"
             raise DistributedIdError(msg)
         artifact.distributed_id = together
-        way = evolve(self._way(_list(aliases)), distributed_id=together, is_part=is_part)
+        way = evolve(self._way(texts(aliases, "aliases")), distributed_id=together, is_part=is_part)
         self._hand_over(artifact, way)
         return artifact
 
     def _as_artifact(self, given: Artifact | Local, name: str | None, type: str | None) -> Artifact:
         if isinstance(given, Artifact):
             return given
-        path = os.fspath(given)
+        path = path_text(given, "artifact_or_path")
         artifact = Artifact(name or _name(f"run-{self.id}-{Path(path).name}"), type or UNSPECIFIED)
         if "://" in path:
             artifact.add_reference(path)
@@ -255,10 +258,6 @@ def named(store: Store, name: str, entity: str, project: str, waiting: Iterable[
             if artifact.collection_name == address.name:
                 artifact.stand_still()
         return Artifact.of(store, catalog.find(store.views, address))
-
-
-def _list(given: Sequence[str] | str | None) -> list[str]:
-    return [given] if isinstance(given, str) else list(given or ())
 
 
 def _name(text: str) -> str:
