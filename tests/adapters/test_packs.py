@@ -16,7 +16,6 @@ from muniment.domain.values import Digest
 from tests.conformance import object_store
 from tests.conformance.blob_store import BlobStoreConformance, machine_for
 
-
 NOW = 1_800_000_000_000_000
 
 
