@@ -4,6 +4,8 @@ Who writes holds the row of the head, so ``seq`` is dense and in commit order, f
 machines. What happens when the server goes away is in ``postgres_batch``.
 """
 
+# ruff: noqa: S608 - the SQL is made of our own names; every value is a parameter
+
 from __future__ import annotations
 
 import sqlite3
@@ -15,6 +17,7 @@ from attrs import define, field
 
 from muniment.adapters.ledger import forking
 from muniment.adapters.ledger.batching import GroupCommit, Waiting
+from muniment.adapters.ledger.cargo import COMMANDS, SCRATCH, Cargo, left, paired, require_rows, unload
 from muniment.adapters.ledger.codec import Codec
 from muniment.adapters.ledger.core import Core, OpenTransaction, guarded
 from muniment.adapters.ledger.postgres_batch import Batches
@@ -107,6 +110,50 @@ class PostgresLedger:
         size: int = self._group.submit(lambda desk: guarded(desk, lambda: refold(desk)))
         return size
 
+    @contextmanager
+    def cargo(self) -> Iterator[Cargo]:
+        """Look at all that the ledger holds, as of one moment, for carrying it elsewhere."""
+        with self.moment() as cursor, self.moment(cursor) as other:
+
+            def rows(statement: str) -> Iterator[tuple[Any, ...]]:
+                yield from other.stream(statement.encode())
+
+            yield Cargo(
+                origin=str(asking(cursor)("SELECT origin FROM ledger_head", ())[0][0]),
+                tip=read_tip(cursor),
+                events=lambda: paired(
+                    records(asking(cursor), 0, None),
+                    (leaf for (leaf,) in rows("SELECT hash FROM leaves ORDER BY seq")),
+                ),
+                commands=lambda: rows(f"SELECT {COMMANDS} FROM commands"),
+                scratch=lambda: rows(f"SELECT {SCRATCH} FROM scratch"),
+                dump=lambda: self.rows.dump(cursor),
+            )
+
+    def adopt(self, cargo: Cargo) -> None:
+        """Become, being empty, the ledger that the cargo is of; all of it in one transaction."""
+
+        def adopt(desk: PostgresDesk) -> None:
+            cursor = desk.cursor
+            cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+            unload(cargo, desk)
+            for table, columns, rows in (("commands", COMMANDS, cargo.commands), ("scratch", SCRATCH, cargo.scratch)):
+                with cursor.copy(f"COPY {table} ({columns}) FROM STDIN".encode()) as copy, left(rows()) as found:
+                    for row in found:
+                        copy.write_row(row)
+            with self._made(asking(cursor)) as made:
+                self.rows.fill(cursor, made)
+            require_rows(cargo, self.rows.dump(cursor))
+            cursor.execute("UPDATE ledger_head SET origin = %s", (cargo.origin,))
+
+        self._group.submit(lambda desk: guarded(desk, lambda: adopt(desk)))
+        self.origin = cargo.origin
+
+    def is_unused(self) -> bool:
+        """Whether nothing was ever recorded here."""
+        used = "SELECT 1 FROM events UNION ALL SELECT 1 FROM commands UNION ALL SELECT 1 FROM scratch LIMIT 1"
+        return not self._ask(used, ())
+
     def _run_batch(self, batch: Sequence[Waiting]) -> None:
         self._batches.run(batch)
 
@@ -189,9 +236,10 @@ class PostgresLedger:
         try:
             with self.moment() as cursor, self.moment(cursor) as other:
                 leaves = other.stream("SELECT seq, hash FROM leaves ORDER BY seq")
-                yield from check_events(records(asking(cursor), 0, None), leaves, read_tip(cursor.connection.cursor()))
-                with self._made(asking(cursor)) as made:
-                    yield from check_rows(self.rows.dump(other), self.made_rows.dump(made))
+                with left(leaves):
+                    yield from check_events(records(asking(cursor), 0, None), leaves, read_tip(cursor))
+                with self._made(asking(cursor)) as made, left(self.rows.dump(other)) as live:
+                    yield from check_rows(live, self.made_rows.dump(made))
         except StorageError as error:
             yield str(error)
 

@@ -1,17 +1,21 @@
 """The ledger in one SQLite file: events, leaves, rows of the projections, answers to commands, scratch rows."""
 
+# ruff: noqa: S608 - the SQL is made of our own names; every value is a parameter
+
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from attrs import define, field
 from eventsourcing.sqlite import SQLiteDatastore
 
 from muniment.adapters.ledger import forking
 from muniment.adapters.ledger.batching import GroupCommit, Waiting
+from muniment.adapters.ledger.cargo import COMMANDS, SCRATCH, Cargo, paired, require_rows, unload
 from muniment.adapters.ledger.codec import Codec
 from muniment.adapters.ledger.core import COMMANDS_KEPT, Core, OpenTransaction, Tip, guarded
 from muniment.adapters.ledger.record import recorded, whole
@@ -104,6 +108,47 @@ class SqliteLedger:
         for folded, record in enumerate(records(cursor, 0, None), 1):  # noqa: B007 (the count is wanted)
             self.core.refold(desk, record)
         return folded
+
+    @contextmanager
+    def cargo(self) -> Iterator[Cargo]:
+        """Look at all that the ledger holds, as of one moment, for carrying it elsewhere."""
+        with storage_errors(), self._file.apart() as cursor:
+            cursor.execute("BEGIN")
+
+            def rows(statement: str) -> Iterator[tuple[Any, ...]]:
+                return iter(cursor.connection.execute(statement))
+
+            yield Cargo(
+                origin=str(next(rows("SELECT origin FROM head"))[0]),
+                tip=read_tip(cursor),
+                events=lambda: paired(
+                    records(cursor, 0, None), (leaf for (leaf,) in rows("SELECT hash FROM leaves ORDER BY seq"))
+                ),
+                commands=lambda: rows(f"SELECT {COMMANDS} FROM commands"),
+                scratch=lambda: rows(f"SELECT {SCRATCH} FROM scratch"),
+                dump=lambda: self.rows.dump(cursor.connection.cursor()),
+            )
+
+    def adopt(self, cargo: Cargo) -> None:
+        """Become, being empty, the ledger that the cargo is of; all of it in one transaction."""
+
+        def adopt(desk: SqliteDesk) -> None:
+            cursor = self._file.writer().cursor()
+            unload(cargo, desk)
+            cursor.executemany(f"INSERT INTO commands ({COMMANDS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", cargo.commands())
+            cursor.executemany(f"INSERT INTO scratch ({SCRATCH}) VALUES (?, ?, ?, ?)", cargo.scratch())
+            self._refold(cursor, desk)
+            require_rows(cargo, self.rows.dump(cursor))
+            cursor.execute("UPDATE head SET origin = ?", (cargo.origin,))
+
+        self._group.submit(lambda desk: guarded(desk, lambda: adopt(desk)))
+        self.origin = cargo.origin
+
+    def is_unused(self) -> bool:
+        """Whether nothing was ever recorded here."""
+        with storage_errors():
+            used = "SELECT 1 FROM events UNION ALL SELECT 1 FROM commands UNION ALL SELECT 1 FROM scratch LIMIT 1"
+            return self._reading().execute(used).fetchone() is None
 
     def _run_batch(self, batch: Sequence[Waiting]) -> None:
         with storage_errors(), self._file.locked():

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeAlias, TypeVar
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
+from typing import Any, TypeAlias, TypeVar, cast
 
 import psycopg
 from attrs import frozen
@@ -55,8 +56,10 @@ def dump(cursor: Cursor) -> Iterator[bytes]:
     """Yield a line for each table and row, in the order of the keys; the cursor is given back after each table."""
     for kind in ROWS:
         yield shape.heading(kind)
-        for row in cursor.stream(plan(kind).dump.encode()):
-            yield shape.line(row)
+        stream = cast("Generator[tuple[Any, ...], None, None]", cursor.stream(plan(kind).dump.encode()))
+        with closing(stream) as found:  # it keeps the connection for itself
+            for row in found:
+                yield shape.line(row)
 
 
 def fill(cursor: Cursor, made: sqlite3.Cursor) -> None:

@@ -1,0 +1,79 @@
+"""All that a ledger holds, on its way into another one: stored bytes, blinds, envelopes and leaves as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any, Final, TypeVar
+
+from attrs import frozen
+
+from muniment.adapters.ledger.core import Desk, Tip
+from muniment.adapters.ledger.record import Record, is_whole, leaf_of
+from muniment.adapters.ledger.verify import check_rows
+from muniment.domain.errors import CorruptError
+from muniment.domain.merkle import Frontier
+
+T = TypeVar("T")
+PAGE: Final = 1000
+COMMANDS: Final = "actor, id, request, answer, refused, first_seq, last_seq, kept_at"
+SCRATCH: Final = "kind, key, value, expires_at"
+
+
+@frozen
+class Cargo:
+    """A ledger as of one moment; each part can be read again from its beginning, once the one before is closed."""
+
+    origin: str
+    tip: Tip
+    events: Callable[[], Iterator[tuple[Record, bytes]]]
+    commands: Callable[[], Iterator[tuple[Any, ...]]]
+    scratch: Callable[[], Iterator[tuple[Any, ...]]]
+    dump: Callable[[], Iterator[bytes]]
+
+
+def paired(records: Iterable[Record], leaves: Iterable[bytes]) -> Iterator[tuple[Record, bytes]]:
+    """Yield events with their leaves; CorruptError if one does not match the other."""
+    for seq, (record, leaf) in enumerate(zip(records, leaves, strict=True), 1):
+        if record.seq != seq or not is_whole(record) or leaf_of(record) != leaf:
+            what = f"event {seq} does not match its leaf"
+            raise _damaged(what)
+        yield record, leaf
+
+
+def unload(cargo: Cargo, desk: Desk) -> None:
+    """Write all events and leaves into an empty ledger, and note where it ends."""
+    frontier = Frontier()
+    with left(cargo.events()) as events:
+        while page := list(islice(events, PAGE)):
+            desk.insert([record for record, _ in page], [leaf for _, leaf in page])
+            for _, leaf in page:
+                frontier.append(leaf)
+    if (frontier.size, frontier.roots()) != (cargo.tip.frontier.size, cargo.tip.frontier.roots()):
+        what = "its head is not that of its leaves"
+        raise _damaged(what)
+    desk.tip.frontier, desk.tip.recorded_at = frontier, cargo.tip.recorded_at
+
+
+def require_rows(cargo: Cargo, folded: Iterator[bytes]) -> None:
+    """Check that the rows which the events make here are those they make there."""
+    with left(cargo.dump()) as wanted, left(folded):
+        faults = list(check_rows(wanted, folded))
+    for fault in faults:
+        raise _damaged(fault)
+
+
+@contextmanager
+def left(found: Iterator[T]) -> Iterator[Iterator[T]]:
+    """Let an iterator go of what it keeps for itself, such as a connection, when it is left before its end."""
+    try:
+        yield found
+    finally:
+        close = getattr(found, "close", None)
+        if close is not None:
+            close()
+
+
+def _damaged(what: str) -> CorruptError:
+    return CorruptError(f"nothing was carried over, for the ledger is damaged: {what} — run `muniment fsck` on it")
