@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from muniment.app.sdk import errors as errors
+    from muniment import errors as errors
     from muniment.app.sdk.api import Api as Api
     from muniment.app.sdk.artifact import Artifact as Artifact
     from muniment.app.sdk.collection import ArtifactCollection as ArtifactCollection
@@ -108,7 +108,7 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 (as many kinds as names)
     if name in _OF_THE_RUN:
         return _load(f"{_SDK}.starting").of_the_run(name)
     if name == "errors":
-        return _load(f"{_SDK}.errors")
+        return _load("muniment.errors")
     if name == "__version__":
         return _load("importlib.metadata").version("muniment")
     msg = f"module 'muniment' has no attribute {name!r}"

@@ -234,8 +234,7 @@ def organisation(views: Views, name: str, at: int | None = None) -> Organisation
     """Return an organisation by its name."""
     row = views.find(OrganisationRow, at=at, name=name)
     if row is None:
-        msg = f"there is no organization {name!r} — create it with `muniment org create {name}`"
-        raise NotFoundError(msg)
+        raise _absent("organization", name, "org", at)
     return row
 
 
@@ -243,8 +242,7 @@ def team(views: Views, name: str, at: int | None = None) -> TeamRow:
     """Return a team by its name."""
     row = views.find(TeamRow, at=at, name=name)
     if row is None:
-        msg = f"there is no team (entity) {name!r} — create it with `muniment team create {name}`"
-        raise NotFoundError(msg)
+        raise _absent("team (entity)", name, "team", at)
     return row
 
 
@@ -263,12 +261,16 @@ def registry(views: Views, organisation_name: str, name: str, at: int | None = N
     owner = organisation(views, organisation_name, at)
     row = views.find(RegistryRow, at=at, organisation_id=owner.organisation_id, name=name)
     if row is None:
-        msg = (
-            f"organization {organisation_name} has no registry {name!r} — registries are never made by linking: "
-            f"create it with `muniment registry create {name}`"
-        )
-        raise NotFoundError(msg)
+        msg = f"organization {organisation_name} has no registry {name!r}"
+        way_out = f"registries are never made by linking: create it with `muniment registry create {name}`"
+        raise NotFoundError(f"{msg} — {way_out}" if at is None else f"{msg} at event {at}")
     return row
+
+
+def _absent(kind: str, name: str, command: str, at: int | None) -> NotFoundError:
+    way_out = f"create it with `muniment {command} create {name}`"
+    now, then = f"there is no {kind} {name!r} — {way_out}", f"there was no {kind} {name!r} at event {at}"
+    return NotFoundError(now if at is None else then)
 
 
 def role_of(views: Views, scope: str, member: str) -> Role | None:

@@ -45,10 +45,14 @@ def walk(folder: str | os.PathLike[str]) -> list[tuple[str, str]]:
     return found
 
 
+class FileGoneError(NotFoundError, FileNotFoundError):
+    """A local file is not there."""
+
+
 def unreadable(local: str, error: OSError) -> MunimentError:
     """Say in our errors what the operating system said about a local file, named as the user named it."""
     if error.errno in GONE:
-        return NotFoundError(f"{local!r} is not there, or a link that leads nowhere")
+        return FileGoneError(f"{local!r} is not there, or a link that leads nowhere")
     if error.errno == errno.ELOOP:
         return InvalidValueError(f"{local!r} is a link that leads back to itself — remove it")
     return StorageError(f"{local!r} cannot be read: {error.strerror or type(error).__name__}")

@@ -169,7 +169,8 @@ def mark_deleted(
         msg = f"the version is linked in {', '.join(links)} — unlink it first"
         raise VersionHeldError(msg)
     if aliases:
-        msg = f"the version has aliases ({', '.join(aliases)}) — remove them or delete with delete_aliases=True"
+        way_out = "remove them, or let them go too (delete_aliases=True, on the command line --delete-aliases)"
+        msg = f"the version has aliases ({', '.join(aliases)}) — {way_out}"
         raise VersionHeldError(msg)
     return [MarkedDeleted(cause, reason)]
 

@@ -191,7 +191,7 @@ def test_a_ttl_is_the_versions_own_or_inherited(muniment: Run) -> None:
     assert muniment("artifact", "ttl", "mnist:v0", "0.5s", "--json").json["in_force"] == "0.5s"
     assert muniment("artifact", "ttl", "mnist:v0", "never", "--json").json["expires_at"] is None
     assert "is no duration" in muniment("artifact", "ttl", "mnist:v0", "soon", status=1).err
-    assert "positive" in muniment("artifact", "ttl", "mnist:v0", "0s", status=1).err
+    assert "has to be positive — write for example 90d" in muniment("artifact", "ttl", "mnist:v0", "0s", status=1).err
     assert muniment("artifact", "ttl", "mnist", "--artifact").out == "mnist: 14d\n"
     muniment("artifact", "ttl", "mnist:v0", "--artifact", status=1)
 

@@ -151,3 +151,15 @@ def test_a_history_says_who_did_what(story: Story, api: wandb.Api) -> None:
     assert [act.seq for act in api.history("digits", newest_first=True)] == [act.seq for act in reversed(acts)]
     with pytest.raises(wandb.CommError, match="nothing here is called"):
         api.history("nobody")
+
+
+def test_what_was_not_there_yet_is_not_offered_to_be_made(story: Story, api: wandb.Api) -> None:
+    story.log("digits", "a")
+    api.create_registry("golden")
+    for call in (
+        lambda: wandb.Api(as_of=1).artifact("digits"),
+        lambda: wandb.Api(as_of=1).registry("model"),
+        lambda: wandb.Api(as_of=story.seq - 2).registry("golden"),
+    ):
+        with pytest.raises(wandb.CommError, match=r"at event \d+$"):
+            call()

@@ -42,6 +42,16 @@ def test_all_names_can_be_imported_at_once() -> None:
     assert python("from muniment import *; print(Artifact.__name__, run, callable(init))") == "Artifact None True"
 
 
+def test_the_errors_are_a_module_as_they_are_with_wandb() -> None:
+    from muniment.errors import CommError, Error, MunimentError, UsageError  # noqa: PLC0415 (as a user would)
+
+    assert (CommError, Error, UsageError) == (wandb.CommError, wandb.Error, wandb.UsageError)
+    assert issubclass(wandb.errors.ConfigError, UsageError)
+    assert issubclass(Error, MunimentError)
+    code = "from muniment.errors import CommError; import muniment; print(muniment.errors.CommError is CommError)"
+    assert python(code) == "True"
+
+
 def test_what_belongs_to_the_run_is_had_without_naming_it() -> None:
     with wandb.init() as run:
         assert wandb.run is run

@@ -181,7 +181,13 @@ def _artifact(opened: Store, name: str) -> tuple[ArtifactRow, TeamRow]:
 
 def _ttl(text: str) -> Ttl:
     fixed = {"never": NEVER, "inherit": INHERIT}
-    return fixed[text] if text in fixed else Ttl.after(duration_in_micros(text))
+    if text in fixed:
+        return fixed[text]
+    micros = duration_in_micros(text)
+    if micros <= 0:
+        msg = f"{text!r} is no time to live, which has to be positive — write for example 90d, never or inherit"
+        raise InvalidValueError(msg)
+    return Ttl.after(micros)
 
 
 def _text(ttl: Ttl) -> str:
