@@ -39,6 +39,8 @@ class Wire:
         self.asked: Counter[str] = Counter()
         self.seen: list[tuple[str, dict[str, Any]]] = []
         self.fault: Callable[[str, dict[str, Any]], Fault | None] = lambda _operation, _arguments: None
+        self.ignored: set[str] = set()
+        """Arguments that this server knows nothing of."""
         self._lock = Lock()
 
     def __getattr__(self, operation: str) -> Callable[..., Any]:
@@ -53,7 +55,8 @@ class Wire:
                 raise ClientError(said, operation)
             if fault == "timeout":
                 raise ReadTimeoutError(endpoint_url="")
-            answer = getattr(self.client, operation)(**arguments)
+            heard = {name: value for name, value in arguments.items() if name not in self.ignored}
+            answer = getattr(self.client, operation)(**heard)
             if fault == "lost" or (fault == "cut" and operation != BODIES):
                 raise ConnectionClosedError(endpoint_url="")
             if fault == "cut":

@@ -16,6 +16,7 @@ from muniment.domain.errors import StorageError
 AT_ONCE: Final = 1000
 """How many versions one request may delete."""
 THREADS: Final = 8
+ROUNDS: Final = 5
 GONE: Final = frozenset({"NoSuchKey", "NoSuchVersion"})
 HELD: Final = frozenset({"AccessDenied", "ObjectLocked", "InvalidRequest", "MethodNotAllowed"})
 """How servers refuse to delete what an object lock holds, among other reasons."""
@@ -42,13 +43,30 @@ class Deletion:
     failed: dict[str, StorageError] = field(factory=dict)
 
     def run(self, present: Callable[[], Iterable[str]]) -> None:
-        """Delete whatever there is; *present* says which keys can be read, where there are no versions."""
+        """Delete whatever there is; *present* says which keys can be read, where there are no versions.
+
+        Where there are, look again until nothing is left: one version may have hidden another.
+        """
         if not self.bucket.keeps_versions:
             self.found = {key: [None] for key in present()}
-        else:
+            self._delete_all(self.found)
+            return
+        left: Sequence[str] = self.keys
+        for _ in range(ROUNDS):
             with ThreadPoolExecutor(THREADS) as pool:
-                self.found = dict(zip(self.keys, pool.map(self._versions, self.keys), strict=True))
-        left = [(key, version) for key, versions in self.found.items() for version in versions]
+                there = {key: found for key, found in zip(left, pool.map(self._versions, left), strict=True) if found}
+            self.found = there | self.found
+            self._delete_all(there)
+            left = [key for key in there if key not in self.failed]
+            if not left:
+                return
+        for key in left:
+            what = f"s3://{self.bucket.name}/{key}"
+            msg = f"{what} is listed again after S3 said that it was deleted — see what writes it, then run gc again"
+            self.failed[key] = StorageError(msg)
+
+    def _delete_all(self, found: Mapping[str, Sequence[str | None]]) -> None:
+        left = [(key, version) for key, versions in found.items() for version in versions]
         for at in range(0, len(left), AT_ONCE):
             self._delete(left[at : at + AT_ONCE])
 
@@ -81,6 +99,7 @@ class Deletion:
             return []
         refused = {_version(each): str(each.get("Code")) for each in answer.get("Errors", [])}
         gone = {_version(each) for each in answer.get("Deleted", [])}
+        gone |= {(str(each["Key"]), each.get("DeleteMarkerVersionId")) for each in answer.get("Deleted", [])}
         again = []
         for each in left:
             code = refused.get(each, "" if each in gone else "NoAnswer")
