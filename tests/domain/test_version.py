@@ -136,7 +136,9 @@ def test_a_version_is_let_go_once_and_why(cause: Cause) -> None:
 
 def test_aliases_hold_a_version() -> None:
     refused = version.when(mark_deleted, aliases=("best", "production"))
-    refused.then_raises(VersionHeldError, r"aliases \(best, production\) — remove them or .* delete_aliases=True")
+    refused.then_raises(
+        VersionHeldError, r"aliases \(best, production\) — remove them, or let them go .*delete_aliases=True"
+    )
 
 
 def test_links_hold_a_version_before_its_aliases_do() -> None:

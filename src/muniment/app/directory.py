@@ -234,7 +234,8 @@ def organisation(views: Views, name: str, at: int | None = None) -> Organisation
     """Return an organisation by its name."""
     row = views.find(OrganisationRow, at=at, name=name)
     if row is None:
-        raise _absent("organization", name, "org", at)
+        msg = _absent("organization", name, "org", at)
+        raise NotFoundError(msg)
     return row
 
 
@@ -242,7 +243,8 @@ def team(views: Views, name: str, at: int | None = None) -> TeamRow:
     """Return a team by its name."""
     row = views.find(TeamRow, at=at, name=name)
     if row is None:
-        raise _absent("team (entity)", name, "team", at)
+        msg = _absent("team (entity)", name, "team", at)
+        raise NotFoundError(msg)
     return row
 
 
@@ -267,10 +269,10 @@ def registry(views: Views, organisation_name: str, name: str, at: int | None = N
     return row
 
 
-def _absent(kind: str, name: str, command: str, at: int | None) -> NotFoundError:
-    way_out = f"create it with `muniment {command} create {name}`"
-    now, then = f"there is no {kind} {name!r} — {way_out}", f"there was no {kind} {name!r} at event {at}"
-    return NotFoundError(now if at is None else then)
+def _absent(kind: str, name: str, command: str, at: int | None) -> str:
+    if at is not None:
+        return f"there was no {kind} {name!r} at event {at}"
+    return f"there is no {kind} {name!r} — create it with `muniment {command} create {name}`"
 
 
 def role_of(views: Views, scope: str, member: str) -> Role | None:
