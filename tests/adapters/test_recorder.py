@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -36,8 +37,12 @@ class InFile:
     def setUp(self) -> None:
         self.folder = tempfile.TemporaryDirectory()
         self.stores: list[SQLiteDatastore] = []
+        self.running = set(threading.enumerate())
 
     def tearDown(self) -> None:
+        # the library's tests do not wait for their readers, and a connection in use must not be closed
+        for reader in set(threading.enumerate()) - self.running:
+            reader.join()
         for store in self.stores:
             store.close()
         self.folder.cleanup()
