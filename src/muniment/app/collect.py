@@ -23,7 +23,7 @@ from muniment.app.store import Store
 from muniment.app.transact import Request, Steps
 from muniment.domain import retention
 from muniment.domain import version as versions
-from muniment.domain.errors import CorruptError, NotFoundError
+from muniment.domain.errors import CorruptError, NotFoundError, StorageError
 from muniment.domain.ports import Scratch, Transaction, Views
 from muniment.domain.registry import require_role
 from muniment.domain.retention import Action, Decision, Facts
@@ -101,13 +101,23 @@ def act(store: Store, *, wait: float = 0.0) -> Report:
     store.transact(Request("collect"), lambda steps: _permit(store, steps))
     deleted = [each for each in _due(store) if each.action is Action.DELETE and _delete(store, each)]
     purged = _purge(store, [each for each in _due(store) if each.action is Action.PURGE])
-    staging = reclaim(store) + store.blobs.sweep(store.clock() - leases.LASTING)
+    swept, unswept = _sweep(store)
+    staging = reclaim(store) + swept
     report = _delete_dead(store, wait)
     store.vault.sweep(lambda slots: _referenced(store, set(slots)), store.clock() - VAULT_SLOTS_LAST)
-    done = evolve(report, deleted=len(deleted), purged=purged, staging=staging)
+    failed = (*unswept, *report.failed)
+    done = evolve(report, deleted=len(deleted), purged=purged, staging=staging, failed=failed)
     counts = {"deleted": done.deleted, "purged": done.purged, "blobs": done.blobs, "bytes": done.size}
     say(_LOG, logging.WARNING if done.failed else logging.INFO, "collected", **counts, failed=len(done.failed))
     return done
+
+
+def _sweep(store: Store) -> tuple[int, tuple[str, ...]]:
+    """Remove what interrupted puts and deletes left behind; what stays, such as what a lock holds, stops nothing."""
+    try:
+        return store.blobs.sweep(store.clock() - leases.LASTING), ()
+    except StorageError as error:
+        return 0, (f"left behind: {error}",)
 
 
 def _permit(store: Store, steps: Steps) -> None:

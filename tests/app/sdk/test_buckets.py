@@ -1,0 +1,163 @@
+"""The whole library on a bucket: what it costs in requests, and what is left when something is deleted."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import muniment
+from muniment.adapters.s3.client import S3Client
+from muniment.app import collect
+from muniment.app.bootstrap import open_store
+from muniment.app.config import load
+from muniment.app.sdk import session
+from tests.servers import seaweedfs
+from tests.servers.seaweedfs import S3Server
+
+FILES = 20_000 if os.environ.get("CI") == "true" else 2_000
+FILES_PER_REQUEST = 50
+CANARY = b"canary-9f8e7d6c5b4a"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[S3Server]:
+    with pytest.MonkeyPatch.context() as patch:
+        yield seaweedfs.entered(patch)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Return what is asked of the server, counted."""
+    counted: Counter[str] = Counter()
+    once = S3Client.once
+
+    def counting(self: S3Client, operation: str, **arguments: object) -> dict[str, Any]:
+        counted[operation] += 1
+        return once(self, operation, **arguments)
+
+    monkeypatch.setattr(S3Client, "once", counting)
+    return counted
+
+
+def on(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MUNIMENT_BLOBS", f"s3://{bucket}/team")
+
+
+def log(folder: Path) -> None:
+    with muniment.init(project="p") as run:
+        artifact = muniment.Artifact("data", type="dataset")
+        artifact.add_dir(str(folder))
+        run.log_artifact(artifact)
+
+
+def test_many_small_files_are_few_requests(
+    server: S3Server, asked: Counter[str], monkeypatch: pytest.MonkeyPatch, here: Path, own_home: Path
+) -> None:
+    on(server.bucket(), monkeypatch)
+    files = here / "files"
+    for number in range(FILES):
+        path = files / f"{number % 20:02}" / f"{number:05}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(f"{number}-".encode() * 40)
+    most = FILES // FILES_PER_REQUEST
+    log(files)
+    assert 0 < asked.total() <= most, asked
+
+    asked.clear()
+    log(files)
+    assert asked.total() <= most, asked
+
+    asked.clear()
+    session.close()
+    for forgotten in (own_home / "remote", own_home / "cache"):
+        shutil.rmtree(forgotten)
+    muniment.Api().artifact("p/data:latest").download(str(here / "down"))
+    assert 0 < asked.total() <= most, asked
+    assert {path.name: path.read_bytes() for path in (here / "down").rglob("*") if path.is_file()} == {
+        path.name: path.read_bytes() for path in files.rglob("*") if path.is_file()
+    }
+
+
+def write(folder: Path, *names: str) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(f"{name} of {folder.name} ".encode() * 9)
+    return folder
+
+
+def versions(server: S3Server, bucket: str) -> list[bytes]:
+    client = server.client
+    page = client.list_object_versions(Bucket=bucket)
+    assert page.get("DeleteMarkers", []) == []
+    return [
+        client.get_object(Bucket=bucket, Key=each["Key"], VersionId=each["VersionId"])["Body"].read()
+        for each in page["Versions"]
+    ]
+
+
+def delete_and_collect(name: str) -> collect.Report:
+    for artifact in muniment.Api().artifact_versions("dataset", "p/data"):
+        if name in artifact.aliases or artifact.version == name:
+            artifact.delete(delete_aliases=True)
+    session.close()
+    store = open_store(load())
+    try:
+        return collect.act(store)
+    finally:
+        store.ledger.close()
+
+
+@pytest.mark.parametrize("size", [30, 400_000], ids=["in-a-pack", "alone"])
+def test_what_was_deleted_is_in_no_version_and_no_upload(
+    server: S3Server, monkeypatch: pytest.MonkeyPatch, here: Path, size: int
+) -> None:
+    bucket = server.bucket(versioned=True)
+    on(bucket, monkeypatch)
+    monkeypatch.setenv("MUNIMENT_GRACE", "0s")
+    folder = write(here / "files", *(f"{number}" for number in range(40)))
+    (folder / "secret").write_bytes(CANARY + b"x" * size)
+    log(folder)
+    (folder / "secret").unlink()
+    log(folder)
+    assert any(CANARY in content for content in versions(server, bucket))
+    report = delete_and_collect("v0")
+    assert (report.failed, report.purged) == ((), 1)
+    assert not any(CANARY in content for content in versions(server, bucket))
+    assert server.client.list_multipart_uploads(Bucket=bucket).get("Uploads") is None
+    muniment.Api().artifact("p/data:v1").download(str(here / "down"))
+    assert len(list((here / "down").rglob("*"))) == 40
+
+
+@pytest.mark.parametrize("size", [30, 400_000], ids=["in-a-pack", "alone"])
+def test_what_a_lock_holds_is_reported_with_its_end(
+    server: S3Server, monkeypatch: pytest.MonkeyPatch, here: Path, size: int
+) -> None:
+    bucket = server.bucket(locked=True)
+    on(bucket, monkeypatch)
+    monkeypatch.setenv("MUNIMENT_GRACE", "0s")
+    folder = write(here / "files", *(f"{number}" for number in range(40)))
+    (folder / "secret").write_bytes(CANARY + b"x" * size)
+    log(folder)
+    until = datetime.now(UTC) + timedelta(days=2)  # noqa: TID251 (the server's clock decides)
+    for each in server.client.list_object_versions(Bucket=bucket)["Versions"]:
+        server.client.put_object_retention(
+            Bucket=bucket,
+            Key=each["Key"],
+            VersionId=each["VersionId"],
+            Retention={"Mode": "GOVERNANCE", "RetainUntilDate": until},
+        )
+    (folder / "secret").unlink()
+    log(folder)
+    for _ in range(2):
+        report = delete_and_collect("v0")
+        assert any(f"GOVERNANCE) until {until:%Y-%m-%dT%H:%M}" in each for each in report.failed), report
+        assert any(CANARY in content for content in versions(server, bucket))
+    muniment.Api().artifact("p/data:v1").download(str(here / "down"))
+    assert len(list((here / "down").rglob("*"))) == 40
