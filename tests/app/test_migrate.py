@@ -10,11 +10,14 @@ from typing import Any
 
 import pytest
 
+from muniment.adapters.vault.postgres import PostgresVault
+from muniment.adapters.vault.sqlite import SqliteVault
 from muniment.app import migrate
 from muniment.app.migrate import Movable
 from muniment.domain.errors import CorruptError, NotFoundError, StorageError
-from muniment.domain.ports import Ledger, Outcome
+from muniment.domain.ports import Ledger, Outcome, SlotDraft
 from muniment.domain.project import ProjectRenamed
+from muniment.domain.values import SlotId
 from tests.acts import story
 from tests.conformance.ledger_acts import Counted, Dial, P, append, command, created
 from tests.servers.postgres import postgres_ledger, running
@@ -161,3 +164,64 @@ def test_a_lost_connection_begins_again(make: Callable[[str], Any]) -> None:
     assert migrate.ledger(one, other).events == 3
     assert len(calls) == 2
     assert stored(other) == stored(one)
+
+
+# --- the vault -------------------------------------------------------------------------------------------------------
+
+ORIGIN = "5eed" * 8
+
+
+@pytest.fixture
+def make_vault(tmp_path: Path) -> Iterator[Callable[[str], Any]]:
+    """Return how to make an empty vault of a kind; all of them have one master key."""
+    opened: list[Any] = []
+
+    def make(kind: str) -> Any:
+        key = tmp_path / "master.key"
+        vault: Any = (
+            PostgresVault.at(running().url(), key, ORIGIN)
+            if kind == "postgres"
+            else SqliteVault.at(tmp_path / f"vault-{len(opened)}", key, ORIGIN)
+        )
+        opened.append(vault)
+        return vault
+
+    yield make
+    for vault in opened:
+        vault.close()
+
+
+def filled(vault: Any) -> dict[SlotId, Any]:
+    """Put more than a page into a vault, and destroy some of it."""
+    kept = vault.put_many([SlotDraft(f"{number % 3:032x}", "a\0field", [number, "é"]) for number in range(700)])
+    vault.remember("login", "ada", "0a" * 16)
+    vault.remember("login", "bob", f"{1:032x}")
+    vault.destroy(f"{1:032x}")
+    found: dict[SlotId, Any] = vault.get_many([personal.slot for personal in kept])
+    assert len(found) == 467
+    return found
+
+
+@pytest.mark.parametrize("source", KINDS)
+@pytest.mark.parametrize("target", KINDS)
+def test_a_vault_arrives_sealed_as_it_was(make_vault: Callable[[str], Any], source: str, target: str) -> None:
+    one, other = make_vault(source), make_vault(target)
+    values = filled(one)
+    assert migrate.vault(one, other) == migrate.MovedVault(467)
+    assert list(other.slots()) == list(one.slots())
+    assert other.get_many(values) == values
+    assert (other.find("login", "ada"), other.find("login", "bob")) == ("0a" * 16, None)
+    assert migrate.vault(one, other) == migrate.MovedVault(467, done=False)
+    other.put_many([SlotDraft("0d" * 16, "note", "later")])
+    with pytest.raises(StorageError, match="holds something else"):
+        migrate.vault(one, other)
+
+
+def test_a_vault_of_another_master_key_is_not_taken_over(make_vault: Callable[[str], Any], tmp_path: Path) -> None:
+    one = SqliteVault.at(tmp_path / "strange", tmp_path / "strange" / "master.key", ORIGIN)
+    filled(one)
+    other = make_vault("postgres")
+    with pytest.raises(CorruptError, match="data key"):
+        migrate.vault(one, other)
+    assert other.is_unused()
+    one.close()

@@ -52,6 +52,18 @@ _FORBIDDEN: Final = (pg.InsufficientPrivilege, pg.ReadOnlySqlTransaction)
 _ABSENT: Final = (pg.UndefinedTable, pg.UndefinedColumn, pg.InvalidSchemaName)
 
 
+class _Session(psycopg.Connection[tuple[Any, ...]]):
+    """A connection that is closed with whoever had it; in a forked child it is only forgotten."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:  # noqa: ANN401 (what psycopg gives)
+        self._made_in = os.getpid()
+        super().__init__(*arguments, **settings)
+
+    def __del__(self, *_: object) -> None:
+        if not self.closed and self._made_in == os.getpid():
+            self.close()
+
+
 @frozen
 class Address:
     """Where in which database something is kept; ``shown`` is what may be printed."""
@@ -90,7 +102,7 @@ class Address:
         """Open a connection that commits each statement by itself until a transaction begins."""
         given = conninfo_to_dict(self.conninfo)
         wanted: dict[str, Any] = {name: value for name, value in DEFAULTS.items() if name not in given}
-        connection: Connection = psycopg.connect(self.conninfo, autocommit=True, **wanted)
+        connection = _Session.connect(self.conninfo, autocommit=True, **wanted)
         try:
             for kind in (int, bool):
                 connection.adapters.register_dumper(kind, Int8Dumper)  # one type, so that one plan fits
@@ -225,7 +237,6 @@ class Connections:
     what: str
     _known: bool = False
     _open: dict[threading.Thread, Connection] = field(factory=dict)
-    _inherited: list[Connection] = field(factory=list)
     _lock: threading.RLock = field(factory=threading.RLock)
 
     def mine(self) -> Connection:
@@ -275,7 +286,6 @@ class Connections:
             return
         self._lock = threading.RLock()
         inherited, self._open = [each for each in self._open.values() if not each.closed], {}
-        self._inherited += inherited  # kept, for being collected would count as forgetting to close it
         for connection in inherited:
             os.close(connection.fileno())
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from attrs import define
+from attrs import define, evolve
 
 from muniment.app import clock, logs
 from muniment.app.config import Config
@@ -18,13 +18,15 @@ from muniment.app.directory import enter
 from muniment.app.projections import FOLDS
 from muniment.app.store import Store
 from muniment.domain.checkpoint import log_name
-from muniment.domain.errors import InvalidValueError, StorageError
+from muniment.domain.errors import InvalidValueError, NotFoundError, StorageError
 
 if TYPE_CHECKING:
     from muniment.adapters.blobs.cache import BlobCache
     from muniment.adapters.ledger.postgres import PostgresLedger
     from muniment.adapters.ledger.sqlite import SqliteLedger
-    from muniment.domain.ports import BlobStore, Ledger, ObjectStore, ReferenceStore, Vault
+    from muniment.adapters.vault.postgres import PostgresVault
+    from muniment.adapters.vault.sqlite import SqliteVault
+    from muniment.domain.ports import BlobStore, ObjectStore, ReferenceStore
 
 
 def open_store(config: Config, *, source: str = "sdk") -> Store:
@@ -114,11 +116,20 @@ def _is_known_to_fsspec(scheme: str) -> bool:
     return answers_for(scheme)
 
 
-def open_ledger(config: Config) -> Ledger:
+def open_ledger(config: Config) -> SqliteLedger | PostgresLedger:
     """Open the ledger alone."""
     _home(config)
     url = config["ledger"] or ""
     return _postgres_ledger(url) if _is_postgres(url) else _sqlite_ledger(_local(config, "ledger", "ledger.sqlite3"))
+
+
+def at_place(config: Config, name: str, place: str, *, there: bool) -> Config:
+    """Return the settings with the ledger or vault at this *place*, which must be *there* already if it is a file."""
+    found = evolve(config, values={**config.values, name: place})
+    if there and not _is_postgres(place) and not _local(found, name, "").exists():
+        msg = f"there is no {name} at {place} — give the place where it is, a path or postgresql://…"
+        raise NotFoundError(msg)
+    return found
 
 
 def _sqlite_ledger(path: Path) -> SqliteLedger:
@@ -147,7 +158,7 @@ def _require_psycopg() -> None:
         raise StorageError(msg)
 
 
-def open_vault(config: Config, origin: str) -> Vault:
+def open_vault(config: Config, origin: str) -> SqliteVault | PostgresVault:
     """Open the vault alone; the keys are in a file, wherever the values are."""
     url = config["vault"] or ""
     if _is_postgres(url):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from attrs import define, frozen
+from attrs import define, field, frozen
 
 from muniment.domain.errors import InvalidValueError, StorageError
 from muniment.domain.values import LONGEST_TTL
@@ -21,6 +21,8 @@ LOGS: Final = ("json", "text")
 LEVELS: Final = ("debug", "info", "warning", "error")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?", re.IGNORECASE)
 _TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d|w)?", re.IGNORECASE)
+_IN_AUTHORITY: Final = re.compile(r"(://[^:/?#@]*):.*@")
+_IN_QUERY: Final = re.compile(r"([?&](?:ssl)?password=)[^&]*")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 MICROS_PER_SECOND: Final = 1_000_000
 
@@ -42,8 +44,8 @@ class Setting:
 
 SETTINGS: Final = (
     Setting("home", None, "~/.muniment", "the folder of the store"),
-    Setting("ledger", None, None, "where the ledger is: a SQLite file"),
-    Setting("vault", None, None, "where the vault is: a folder"),
+    Setting("ledger", None, None, "where the ledger is: a SQLite file, or postgresql://…"),
+    Setting("vault", None, None, "where the vault is: a folder, or postgresql://…"),
     Setting("blobs", None, None, "where the blobs are: a folder, s3://bucket/prefix, or what else fsspec reaches"),
     Setting("s3_sse", None, None, "how an S3 server is to encrypt blobs: AES256, aws:kms or aws:kms:dsse"),
     Setting("s3_sse_kms_key_id", None, None, "with which key of its key service"),
@@ -79,7 +81,7 @@ SETTINGS: Final = (
 class Config:
     """The settings that are in force, and where each came from."""
 
-    values: dict[str, str | None]
+    values: dict[str, str | None] = field(repr=False)  # a URL may hold a password
     sources: dict[str, str]
 
     def __getitem__(self, name: str) -> str | None:
@@ -207,6 +209,11 @@ def _one_of(what: str, known: tuple[str, ...]) -> Callable[[str], None]:
             raise InvalidValueError(msg)
 
     return check
+
+
+def without_secrets(value: str) -> str:
+    """Return a setting as it may be shown: no password of a URL is in it."""
+    return _IN_QUERY.sub(r"\1***", _IN_AUTHORITY.sub(r"\1:***@", value))
 
 
 def os_user() -> str:

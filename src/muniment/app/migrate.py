@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from hashlib import sha256
+from itertools import islice
+from typing import Any, Final, Protocol
 
 from attrs import frozen
 
 from muniment.domain.errors import CorruptError, NotFoundError, StorageError
-from muniment.domain.ports import Head, Ledger
+from muniment.domain.ports import Head, Ledger, Vault
+from muniment.domain.values import SlotId
+
+PAGE: Final = 500
 
 
 class Movable(Ledger, Protocol):
@@ -24,6 +30,35 @@ class Movable(Ledger, Protocol):
 
     def is_unused(self) -> bool:
         """Whether nothing was ever recorded here."""
+        ...
+
+
+class MovableVault(Vault, Protocol):
+    """A vault that can be carried elsewhere as it is stored."""
+
+    def is_unused(self) -> bool:
+        """Whether there is nothing in it yet."""
+        ...
+
+    def slots(self) -> Iterator[tuple[Any, ...]]:
+        """Yield the slots as they are stored, the id of each first, in the order in which they were written."""
+        ...
+
+    def terms(self) -> Iterator[tuple[Any, ...]]:
+        """Yield the directory as it is stored."""
+        ...
+
+    def data_keys(self) -> Sequence[tuple[str, bytes]]:
+        """Return the wrapped keys of all owners."""
+        ...
+
+    def adopt(
+        self,
+        slots: Callable[[], Iterator[tuple[Any, ...]]],
+        terms: Callable[[], Iterator[tuple[Any, ...]]],
+        data_keys: Sequence[tuple[str, bytes]],
+    ) -> None:
+        """Take over, being empty, what another vault holds; all of it or nothing."""
         ...
 
 
@@ -65,3 +100,49 @@ def _proved(source: Movable, target: Movable, origin: str) -> tuple[int, bytes]:
 
 def _same(one: Head, other: Head) -> bool:
     return (one.size, one.root) == (other.size, other.root)
+
+
+@frozen
+class MovedVault:
+    """How many slots were carried over; ``done`` is false if all of them had been there already."""
+
+    slots: int
+    done: bool = True
+
+
+def vault(source: MovableVault, target: MovableVault) -> MovedVault:
+    """Carry every slot into an empty vault; doing it again is harmless, a vault of something else is refused."""
+    done = target.is_unused()
+    if done:
+        target.adopt(source.slots, source.terms, source.data_keys())
+    if not _alike(source, target):
+        if done:
+            msg = "the vault that was carried over is not the one it came from — let nobody write meanwhile"
+            raise CorruptError(msg)
+        msg = (
+            "the target holds something else — name an empty one, such as another schema (?schema=…) or another folder"
+        )
+        raise StorageError(msg)
+    return MovedVault(_require_readable(source, target), done)
+
+
+def _alike(one: MovableVault, other: MovableVault) -> bool:
+    return (_print(one.slots()), _print(one.terms())) == (_print(other.slots()), _print(other.terms()))
+
+
+def _print(rows: Iterator[tuple[Any, ...]]) -> bytes:
+    hashed = sha256()
+    for row in rows:
+        hashed.update(repr(tuple(row)).encode())
+    return hashed.digest()
+
+
+def _require_readable(source: MovableVault, target: MovableVault) -> int:
+    """Check that the target gives out the same values as the source; return how many slots there are."""
+    count, ids = 0, (SlotId(row[0]) for row in source.slots())
+    while page := list(islice(ids, PAGE)):
+        if source.get_many(page) != target.get_many(page):
+            msg = "the vault that was carried over gives out other values than the one it came from"
+            raise CorruptError(msg)
+        count += len(page)
+    return count

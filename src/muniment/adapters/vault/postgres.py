@@ -71,6 +71,7 @@ class PostgresVault:
     clock: Callable[[], Micros] = system_clock
     _opened: Opened[Files[Connection]] = field(init=False, repr=False)
     _known: bool = False
+    _adopting: bool = field(default=False, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         self._opened = Opened(self._open)
@@ -159,6 +160,59 @@ class PostgresVault:
             count += max(counts)
         return count
 
+    # --- carrying it elsewhere ---------------------------------------------------------------------------------------
+
+    def is_unused(self) -> bool:
+        """Whether there is nothing in it yet; asked of a vault that is about to be filled from another one."""
+        self._adopting = True
+        used = "SELECT 1 FROM slots UNION ALL SELECT 1 FROM directory LIMIT 1"
+        return not self._use(lambda files: files.vault.execute(used).fetchall())
+
+    def slots(self) -> Iterator[tuple[Any, ...]]:
+        """Yield the slots as they are stored, in the order in which they were written."""
+        last = 0
+        while rows := self._page("SELECT * FROM slots WHERE n > %s ORDER BY n LIMIT %s", last):
+            yield from ((slot, owner, name.decode(), *sealed) for _, slot, owner, name, *sealed in rows)
+            last = rows[-1][0]
+
+    def terms(self) -> Iterator[tuple[Any, ...]]:
+        """Yield the directory as it is stored."""
+        last = b""
+        while rows := self._page("SELECT term, id FROM directory WHERE term > %s ORDER BY term LIMIT %s", last):
+            yield from rows
+            last = rows[-1][0]
+
+    def _page(self, statement: str, last: int | bytes) -> list[tuple[Any, ...]]:
+        return self._use(lambda files: files.vault.execute(statement.encode(), (last, PAGE)).fetchall())
+
+    def data_keys(self) -> list[tuple[str, bytes]]:
+        """Return the wrapped keys of all owners."""
+        return self._use(lambda files: files.keys.execute("SELECT owner, wrapped FROM data_keys").fetchall())
+
+    def adopt(
+        self,
+        slots: Callable[[], Iterator[tuple[Any, ...]]],
+        terms: Callable[[], Iterator[tuple[Any, ...]]],
+        data_keys: Sequence[tuple[str, bytes]],
+    ) -> None:
+        """Take over, being empty, what another vault under the same master key holds; all of it or nothing."""
+        self._adopting = True
+
+        def adopt(files: Files[Connection]) -> None:
+            files.adopt_keys(data_keys)
+            with self._writing(files) as cursor:
+                cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+                if cursor.execute("SELECT 1 FROM slots LIMIT 1").fetchall():
+                    return  # the transaction that was lost was committed
+                with cursor.copy("COPY slots (slot, owner, field, nonce, sealed, written_at) FROM STDIN") as copy:
+                    for slot, owner, name, *sealed in slots():
+                        copy.write_row((slot, owner, name.encode(), *sealed))
+                with cursor.copy("COPY directory (term, id) FROM STDIN") as copy:
+                    for row in terms():
+                        copy.write_row(row)
+
+        self._use(adopt)
+
     def close(self) -> None:
         """Let go of connection and file; the next use opens them again."""
         self._opened.close()
@@ -237,7 +291,7 @@ class PostgresVault:
         if bound and bound.get("check") != master.check():
             msg = f"{WHAT} and {KEYS} are not of one store — put back the {KEYS} that belongs to it"
             raise KeyFileError(msg)
-        if not bound and keys.execute("SELECT 1 FROM data_keys LIMIT 1").fetchone():
+        if not bound and not self._adopting and keys.execute("SELECT 1 FROM data_keys LIMIT 1").fetchone():
             msg = (
                 f"{WHAT} is empty, but {KEYS} holds keys — restore it, or bring it over with `muniment migrate --vault`"
             )

@@ -87,6 +87,13 @@ class Files(Generic[C]):
                 self.keys.executemany("INSERT INTO data_keys (owner, wrapped) VALUES (?, ?)", wrapped)
         return {owner: self.cipher(owner, sealed) for owner, sealed in wrapped}
 
+    def adopt_keys(self, wrapped: Sequence[tuple[str, bytes]]) -> None:
+        """Keep the keys of another vault under the same master key; CorruptError if they are not."""
+        for owner, sealed in wrapped:
+            self.master.unwrap(owner, sealed)
+        with writing(self.keys):
+            self.keys.executemany("INSERT OR IGNORE INTO data_keys (owner, wrapped) VALUES (?, ?)", wrapped)
+
 
 @define(eq=False)
 class SqliteVault:
@@ -100,6 +107,7 @@ class SqliteVault:
     key_file: Path
     origin: str
     clock: Callable[[], Micros] = system_clock
+    _adopting: bool = field(default=False, init=False, repr=False)
     _files: Opened[Files[sqlite3.Connection]] = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -172,6 +180,51 @@ class SqliteVault:
                 empty_wal(files.vault, VAULT)
         return count
 
+    # --- carrying it elsewhere ---------------------------------------------------------------------------------------
+
+    def is_unused(self) -> bool:
+        """Whether there is nothing in it yet; asked of a vault that is about to be filled from another one."""
+        self._adopting = True
+        with self._use() as files:
+            return not files.vault.execute("SELECT 1 FROM slots UNION ALL SELECT 1 FROM directory LIMIT 1").fetchall()
+
+    def slots(self) -> Iterator[tuple[Any, ...]]:
+        """Yield the slots as they are stored, in the order in which they were written."""
+        last = 0
+        while rows := self._page("SELECT n, * FROM slots WHERE n > ? ORDER BY n LIMIT ?", last):
+            yield from (row[2:] for row in rows)
+            last = rows[-1][0]
+
+    def terms(self) -> Iterator[tuple[Any, ...]]:
+        """Yield the directory as it is stored."""
+        last = b""
+        while rows := self._page("SELECT term, id FROM directory WHERE term > ? ORDER BY term LIMIT ?", last):
+            yield from rows
+            last = rows[-1][0]
+
+    def _page(self, statement: str, last: int | bytes) -> list[tuple[Any, ...]]:
+        with self._use() as files:
+            return files.vault.execute(statement, (last, PAGE)).fetchall()
+
+    def data_keys(self) -> list[tuple[str, bytes]]:
+        """Return the wrapped keys of all owners."""
+        with self._use() as files:
+            return files.keys.execute("SELECT owner, wrapped FROM data_keys").fetchall()
+
+    def adopt(
+        self,
+        slots: Callable[[], Iterator[tuple[Any, ...]]],
+        terms: Callable[[], Iterator[tuple[Any, ...]]],
+        data_keys: Sequence[tuple[str, bytes]],
+    ) -> None:
+        """Take over, being empty, what another vault under the same master key holds; all of it or nothing."""
+        self._adopting = True
+        with self._use() as files:
+            files.adopt_keys(data_keys)
+            with writing(files.vault):
+                files.vault.executemany(_INSERT_SLOT, slots())
+                files.vault.executemany("INSERT INTO directory (term, id) VALUES (?, ?)", terms())
+
     def close(self) -> None:
         """Let go of the files; the next use opens them again."""
         with storage_errors("the vault"):
@@ -224,7 +277,7 @@ class SqliteVault:
         else:
             master = self._known_master_key(known)
         if bound is None:
-            if keys.execute("SELECT 1 FROM data_keys LIMIT 1").fetchone():
+            if not self._adopting and keys.execute("SELECT 1 FROM data_keys LIMIT 1").fetchone():
                 msg = f"{VAULT} is missing or empty, but {KEYS} holds its keys — put it back from its backup"
                 raise StorageError(msg)
             bind(vault, master)

@@ -22,6 +22,7 @@ COMMANDS = {
     "gc": Lazy("upkeep", "Remove bytes that nothing reaches any more."),
     "fsck": Lazy("upkeep", "Check everything that is stored."),
     "rebuild": Lazy("upkeep", "Make all rows again from the events."),
+    "migrate": Lazy("migrate", "Carry the ledger or the vault to another database."),
     "doctor": Lazy("doctor", "Look whether the store can do its work here."),
     "stats": Lazy("stats", "Count what the store holds."),
     "checkpoint": Lazy("upkeep", "Sign the state of the ledger, to be kept elsewhere."),

@@ -11,7 +11,7 @@ from click.shell_completion import get_completion_class
 from muniment.app.cli.frame import command
 from muniment.app.cli.frame import settings as in_force
 from muniment.app.cli.show import Many, One, Shown, Values
-from muniment.app.config import SETTINGS, Config, Setting
+from muniment.app.config import SETTINGS, Config, Setting, without_secrets
 from muniment.domain.errors import NotFoundError, StorageError
 
 
@@ -40,7 +40,7 @@ def _row(loaded: Config, setting: Setting) -> Values:
         value, source = loaded.actor, "operating system"
     return {
         "name": setting.name,
-        "value": value,
+        "value": None if value is None else without_secrets(value),
         "source": source,
         "variable": setting.variable,
         "twin": setting.twin,
