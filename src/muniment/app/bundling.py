@@ -17,7 +17,9 @@ SMALL: Final = 256 << 10
 FEW: Final = 16
 """So many small files are worth a bundle."""
 BUNDLE_BYTES: Final = 64 << 20
-BUFFER_BYTES: Final = 1 << 20
+BUNDLE_CONTENTS: Final = 4096
+"""What is said of so many contents is held in memory while a bundle becomes a pack."""
+BUFFER_BYTES: Final = 256 << 10
 
 
 @define(eq=False)
@@ -37,6 +39,7 @@ class Bundles:
     _path: str = field(init=False, default="")
     _file: int = field(init=False, default=-1)
     _size: int = field(init=False, default=0)
+    _count: int = field(init=False, default=0)
     _lock: Lock = field(init=False, factory=Lock)
 
     def __enter__(self) -> Self:
@@ -48,13 +51,15 @@ class Bundles:
         if self._file >= 0:
             os.close(self._file)
 
-    def write(self, content: bytes) -> tuple[str, int]:
-        """Append to a bundle, a new one if this one is full; return which, and where there."""
+    def write(self, contents: list[bytes]) -> tuple[str, int]:
+        """Append to a bundle, a new one if this one is full; return which, and where there the first one begins."""
+        content = b"".join(contents)
         with self._lock, writing():
-            if self._file < 0 or self._size + len(content) > BUNDLE_BYTES:
+            self._count += len(contents)
+            if self._file < 0 or self._size + len(content) > BUNDLE_BYTES or self._count > BUNDLE_CONTENTS:
                 if self._file >= 0:
                     os.close(self._file)
-                self._file, self._size = -1, 0
+                self._file, self._size, self._count = -1, 0, len(contents)
                 self._path = self.next_path()
                 self._file = os.open(self._path, COPY | os.O_EXCL, 0o600)
             start = self._size
@@ -85,7 +90,7 @@ class Run:
     def flush(self) -> None:
         """Write what was taken."""
         if self._waiting:
-            path, start = self.bundles.write(b"".join([content for _, content in self._waiting]))
+            path, start = self.bundles.write([content for _, content in self._waiting])
             for slot, content in self._waiting:
                 slot.path, slot.start = path, start
                 start += len(content)

@@ -20,6 +20,8 @@ from muniment.domain.errors import ConflictError, InvalidValueError
 from muniment.domain.values import Digest
 
 THREADS: Final = 2
+WORTH_THREADS: Final = 64 << 10
+"""From which mean size on threads are worth it; with smaller files they wait for each other, which costs CPU."""
 BATCH_FILES: Final = 256
 BATCH_BYTES: Final = 64 << 20
 SMALL: Final = 1 << 20
@@ -48,9 +50,9 @@ class Content:
 
 
 def read_all(readings: Sequence[Reading], *, with_md5: bool, bundles: Bundles | None = None) -> list[Content]:
-    """Read files in a few threads, each taking a batch at a time; the first failure is raised."""
+    """Read files, large ones in a few threads, each taking a batch at a time; the first failure is raised."""
     batches = list(_batches(readings))
-    if len(batches) < THREADS:
+    if len(batches) < THREADS or sum(each.look.st_size for each in readings) < len(readings) * WORTH_THREADS:
         return [content for batch in batches for content in _read_batch(batch, with_md5, bundles)]
     with ThreadPoolExecutor(THREADS) as pool:
         try:

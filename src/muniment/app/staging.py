@@ -29,7 +29,7 @@ from muniment.domain.values import Digest
 Policy: TypeAlias = Literal["mutable", "immutable"]
 POLICIES: Final[tuple[Policy, ...]] = ("mutable", "immutable")
 LOCK: Final = "lock"
-CHUNK: Final = 4096
+CHUNK: Final = 1024
 """How many files are looked at before the first of them is read."""
 
 
@@ -87,8 +87,10 @@ class Staging:
         check_paths([path for _, path in files])
         waiting = iter(files)
         staged: list[Staged] = []
-        while chunk := list(islice(waiting, CHUNK)):
-            staged += self._add_chunk(chunk, copied=policy == "mutable", md5=md5)
+        with Bundles(self._next) as bundles:
+            while chunk := list(islice(waiting, CHUNK)):
+                staged += self._add_chunk(chunk, bundles if policy == "mutable" else None, md5=md5)
+                bundles.seen.clear()
         return staged
 
     def add_bytes(self, path: str, content: bytes, *, md5: bool = False) -> Staged:
@@ -125,15 +127,14 @@ class Staging:
             self._remove()
 
     def _add_chunk(
-        self, chunk: Sequence[tuple[str | os.PathLike[str], str]], *, copied: bool, md5: bool
+        self, chunk: Sequence[tuple[str | os.PathLike[str], str]], bundles: Bundles | None, *, md5: bool
     ) -> Iterator[Staged]:
         seen_at = self.store.clock()
         files = [_look(os.fspath(local), path) for local, path in chunk]
         known = self._known(files, md5=md5)
         fresh = [file for file in files if file.absolute not in known]
-        readings = self._readings(fresh, copied=copied)
-        with Bundles(self._next) as bundles:
-            contents = read_all(readings, with_md5=md5, bundles=bundles)
+        readings = self._readings(fresh, copied=bundles is not None)
+        contents = read_all(readings, with_md5=md5, bundles=bundles)
         self.store.files.put_many(
             {file.absolute: (read.look, (read.digest, read.md5)) for file, read in zip(fresh, contents, strict=True)},
             seen_at,

@@ -22,7 +22,7 @@ from muniment.domain.ports import BlobSource, Scratch, Transaction
 from muniment.domain.rows import ProjectRow
 from muniment.domain.values import CommandId, Digest, Micros, RunId
 
-BATCH: Final = 16_384
+BATCH: Final = 4096
 PREFIX: Final = 2
 FIRST_PAUSE: Final = 0.01
 LONGEST_PAUSE: Final = 1.0

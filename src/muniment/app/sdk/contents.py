@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from attrs import define, field
@@ -11,7 +12,8 @@ from attrs import define, field
 from muniment.app.manifests import Manifest, Removed, merge
 from muniment.app.reference import resolve
 from muniment.app.staging import Policy, Staged, Staging
-from muniment.domain.errors import InvalidValueError, NotFoundError
+from muniment.app.walking import walk
+from muniment.domain.errors import InvalidValueError, MunimentError, NotFoundError
 from muniment.domain.manifest import Entry, check_clashes, version_digest
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ class Contents:
     base: Manifest | None = None
     changes: dict[str, Staged | Removed] = field(factory=dict)
     _added: dict[str, str] = field(factory=dict)
-    _locals: list[tuple[str, str]] = field(factory=list)
+    _folders: list[tuple[str, str]] = field(factory=list)
     targets: dict[str, Target] = field(factory=dict)
     parents: dict[str, object] = field(factory=dict)
     _staging: Staging | None = None
@@ -38,16 +40,20 @@ class Contents:
 
     # --- changing -----------------------------------------------------------------------------------------------------
 
+    def add_folder(self, folder: str, prefix: str, *, policy: Policy, overwrite: bool) -> None:
+        """Add all files below a folder, *prefix* before their paths inside."""
+        self._add([(local, prefix + path) for local, path in walk(folder)], policy=policy, overwrite=overwrite)
+        self._folders.append((os.path.abspath(folder), prefix))  # noqa: PTH100 (text in, text out)
+
     def add_files(self, files: Sequence[tuple[str, str]], *, policy: Policy, overwrite: bool) -> list[Entry]:
         """Add local files, each with its path inside; what is there with the same content stays."""
-        staged = self._open().add_files(files, policy=policy, md5=self.md5)
-        entries = [self._put(each, overwrite=overwrite) for each in staged]
-        here = os.getcwd()  # noqa: PTH109 (text in, text out)
-        self._locals += [
-            (local if local.startswith("/") else f"{here}/{local}", entry.path)
-            for (local, _), entry in zip(files, entries, strict=True)
-        ]
+        entries = self._add(files, policy=policy, overwrite=overwrite)
+        self._added |= {os.path.realpath(local): path for local, path in files}
         return entries
+
+    def _add(self, files: Sequence[tuple[str, str]], *, policy: Policy, overwrite: bool) -> list[Entry]:
+        staged = self._open().add_files(files, policy=policy, md5=self.md5)
+        return [self._put(each, overwrite=overwrite) for each in staged]
 
     def add_bytes(self, path: str, content: bytes, *, overwrite: bool) -> Entry:
         """Add bytes that come from no file."""
@@ -141,10 +147,15 @@ class Contents:
         return each.source.path if each.source else None
 
     def path_of(self, local: str) -> str | None:
-        """Return under which path a local file was added; links are followed when that is asked, not for each file."""
-        self._added |= {os.path.realpath(added): path for added, path in self._locals}
-        self._locals.clear()
-        return self._added.get(os.path.realpath(local))
+        """Return under which path a local file was added; links in folders are followed only when that is asked."""
+        wanted = os.path.realpath(local)
+        if wanted not in self._added:
+            for folder, prefix in self._folders:
+                with suppress(MunimentError):  # what is not there any more is not found there
+                    for found, path in walk(folder):
+                        if os.path.realpath(found) == wanted and prefix + path in self.changes:
+                            self._added[wanted] = prefix + path
+        return self._added.get(wanted)
 
     def check(self) -> None:
         """Refuse a path that is also the folder of another."""

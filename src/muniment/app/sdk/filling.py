@@ -22,7 +22,6 @@ from muniment.app.sdk.plain import NotJsonError
 from muniment.app.sdk.state import Stateful
 from muniment.app.sdk.table import SUFFIX, Table
 from muniment.app.staging import POLICIES, Policy
-from muniment.app.walking import walk
 from muniment.domain.errors import InvalidValueError
 from muniment.domain.manifest import Entry
 from muniment.domain.values import entry_path
@@ -80,8 +79,7 @@ class Filling(Stateful):
             msg = f"Path is not a directory: {local!r}"
             raise NotAFileError(msg)
         prefix = f"{_inside(name)}/" if name and name.strip("/") not in {"", "."} else ""
-        files = [(file, prefix + path) for file, path in walk(local)]
-        contents.add_files(files, policy=_policy(policy), overwrite=merge)
+        contents.add_folder(local, prefix, policy=_policy(policy), overwrite=merge)
 
     def add_reference(
         self,
