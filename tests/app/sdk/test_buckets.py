@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -15,9 +17,11 @@ import pytest
 import muniment
 from muniment.adapters.s3.client import S3Client
 from muniment.app import collect
-from muniment.app.bootstrap import open_store
+from muniment.app.bootstrap import open_blobs, open_store
 from muniment.app.config import load
 from muniment.app.sdk import session
+from muniment.domain.errors import StorageError
+from muniment.domain.values import Digest
 from tests.servers import seaweedfs
 from tests.servers.seaweedfs import S3Server
 
@@ -161,3 +165,55 @@ def test_what_a_lock_holds_is_reported_with_its_end(
         assert any(CANARY in content for content in versions(server, bucket))
     muniment.Api().artifact("p/data:v1").download(str(here / "down"))
     assert len(list((here / "down").rglob("*"))) == 40
+
+
+def test_the_sdk_of_s3_is_loaded_only_when_it_is_used(own_home: Path) -> None:
+    code = (
+        "import sys; from muniment.app.bootstrap import open_store; from muniment.app.config import load;"
+        "store = open_store(load()); reference = store.references['s3'];"
+        "list(reference.resolve('s3://bucket/key', checksum=False, limit=1));"
+        "assert not {'boto3', 'botocore'} & sys.modules.keys()"
+    )
+    environment = {"MUNIMENT_HOME": str(own_home), "MUNIMENT_BLOBS": "s3://bucket", "PYTHONPATH": ":".join(sys.path)}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+
+
+def test_without_the_sdk_its_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "boto3.session", None)
+    store = open_blobs(load({"MUNIMENT_BLOBS": "s3://bucket"}))
+    with pytest.raises(StorageError, match=r"pip install 'muniment\[s3\]'"):
+        store.missing([Digest("0" * 64)])
+
+
+def test_encryption_is_a_setting(server: S3Server, monkeypatch: pytest.MonkeyPatch, here: Path) -> None:
+    bucket = server.bucket()
+    on(bucket, monkeypatch)
+    monkeypatch.setenv("MUNIMENT_S3_SSE", "AES256")
+    log(write(here / "files", "a", "b"))
+    objects = server.client.list_objects_v2(Bucket=bucket)["Contents"]
+    heads = [server.client.head_object(Bucket=bucket, Key=each["Key"]) for each in objects]
+    assert {each.get("ServerSideEncryption") for each in heads} == {"AES256"}
+
+
+def test_a_changed_bucket_makes_a_new_version_and_an_unchanged_one_does_not(
+    server: S3Server, monkeypatch: pytest.MonkeyPatch, here: Path
+) -> None:
+    bucket = server.bucket(versioned=True)
+    on(server.bucket(), monkeypatch)
+
+    def refer() -> str:
+        with muniment.init(project="p") as run:
+            artifact = muniment.Artifact("data", type="dataset")
+            artifact.add_reference(f"s3://{bucket}/data")
+            return str(run.log_artifact(artifact).wait().version)
+
+    server.client.put_object(Bucket=bucket, Key="data/a", Body=b"first")
+    server.client.put_object(Bucket=bucket, Key="data2/a", Body=b"another folder")
+    assert [refer(), refer()] == ["v0", "v0"]
+    server.client.put_object(Bucket=bucket, Key="data2/b", Body=b"another folder")
+    assert refer() == "v0"
+    server.client.put_object(Bucket=bucket, Key="data/a", Body=b"second")
+    assert refer() == "v1"
+    for version, content in (("v0", b"first"), ("v1", b"second")):
+        muniment.Api().artifact(f"p/data:{version}").download(str(here / version))
+        assert (here / version / "a").read_bytes() == content
