@@ -119,6 +119,7 @@ class SqliteFileMemory:
             line.connection.append(connection)
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute("PRAGMA cache_size = -512")  # KiB
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             if version != VERSION:
                 connection.executescript(f"DROP TABLE IF EXISTS packs; {SCHEMA}")

@@ -29,7 +29,7 @@ from muniment.domain.values import Digest
 Policy: TypeAlias = Literal["mutable", "immutable"]
 POLICIES: Final[tuple[Policy, ...]] = ("mutable", "immutable")
 LOCK: Final = "lock"
-CHUNK: Final = 1024
+CHUNK: Final = 512
 """How many files are looked at before the first of them is read."""
 
 

@@ -240,6 +240,7 @@ def _connected(file: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")  # what a power cut takes from it, the footers give back
         connection.execute("PRAGMA secure_delete = ON")
+        connection.execute("PRAGMA cache_size = -512")  # KiB
         if _version(connection) != VERSION:
             with _writing(connection):
                 if _version(connection) != VERSION:  # another process may have been faster
