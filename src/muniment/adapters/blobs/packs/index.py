@@ -200,7 +200,8 @@ class PackIndex:
         return self._attempt(lambda connection: connection.execute(query, (after, PAGE)).fetchall())
 
     def _line(self) -> _Line:
-        return self._lines.setdefault(os.getpid(), _Line())
+        process = os.getpid()
+        return self._lines.get(process) or self._lines.setdefault(process, _Line())
 
     def _attempt(self, act: Callable[[sqlite3.Connection], T]) -> T:
         """Act; again if the file was damaged and is made afresh, and for a while if others hold it."""

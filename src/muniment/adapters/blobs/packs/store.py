@@ -10,11 +10,11 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from muniment.adapters.blobs import absent, check_span, is_digest, object_of, verified
 from muniment.adapters.blobs.packs.format import Span, TornError, spans_of
-from muniment.adapters.blobs.packs.index import Location, PackIndex
+from muniment.adapters.blobs.packs.index import PackIndex
 from muniment.adapters.blobs.packs.putting import Putting
 from muniment.adapters.blobs.packs.reading import ReadAhead
 from muniment.adapters.blobs.packs.rewriting import rewrite
@@ -31,6 +31,14 @@ BLOBS: Final = "sha256/"
 BATCH: Final = 1024
 ROUNDS: Final = 100
 """How often others may be faster; each time, one of them has made progress."""
+
+
+@frozen
+class _Held:
+    """What a pack holds of a blob, and whether that is what its name says."""
+
+    content: bytes
+    right: bool
 
 
 @define(eq=False)
@@ -59,7 +67,7 @@ class PackedBlobStore:
             raise absent(digest)
         packed = self._packed(digest)
         if packed is not None:
-            return verified(digest, packed)
+            return packed.content if packed.right else verified(digest, packed.content)
         with self._object(digest, 0, None) as file:
             return verified(digest, file.read())
 
@@ -69,7 +77,7 @@ class PackedBlobStore:
             raise absent(digest)
         packed = self._packed(digest)
         if packed is not None:
-            return BytesIO(packed[start:][:length])
+            return BytesIO(packed.content[start:][:length])
         return self._object(digest, start, length)
 
     def missing(self, digests: Collection[Digest]) -> set[Digest]:
@@ -158,26 +166,26 @@ class PackedBlobStore:
     def _footer(self, name: str, size: int) -> tuple[Span, ...]:
         return spans_of(size, lambda start, length: self.objects.read(name, start, length))
 
-    def _packed(self, digest: Digest) -> bytes | None:
+    def _packed(self, digest: Digest) -> _Held | None:
         """Return the bytes of a blob in a pack, right ones if there are any; ``None`` if it is in none."""
-        content = self._look(self.index.find(digest), digest)
-        if content is None or sha256(content).hexdigest() != digest:
+        held = self._look(digest)
+        if held is None or not held.right:
             self._relearn({where.pack for where in self.index.find(digest)})
-            again = self._look(self.index.find(digest), digest)
-            return content if again is None else again
-        return content
+            held = self._look(digest) or held
+        return held
 
-    def _look(self, places: Iterable[Location], digest: Digest) -> bytes | None:
-        content = None
-        for where in places:
+    def _look(self, digest: Digest) -> _Held | None:
+        held = None
+        for where in self.index.find(digest):
             try:
                 content = self._ahead.read(where)
             except NotFoundError:
                 self._ahead.forget(where.pack)
                 continue
-            if len(content) == where.length and sha256(content).hexdigest() == digest:
-                return content
-        return content
+            held = _Held(content, right=sha256(content).hexdigest() == digest)
+            if held.right:
+                break
+        return held
 
     def _relearn(self, packs: set[str]) -> None:
         """Read the footers of packs again, in which something was not where it should be."""
