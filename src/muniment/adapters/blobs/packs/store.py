@@ -137,7 +137,8 @@ class PackedBlobStore:
             if found.name in known and not known[found.name].dropped:
                 held = {(span.digest, span.length) for span in self.index.contents(found.name)}
                 if held - {(span.digest, span.length) for span in spans}:
-                    yield f"{found.name} does not hold what the index says — run rebuild"
+                    out = f"delete {self.index.file.name}, it is made again"
+                    yield f"{found.name} does not hold what the index says — {out}"
 
     def rebuild_index(self) -> int:
         """Make the index from the footers alone; return how many packs there are."""
