@@ -20,6 +20,8 @@ FACTS: Final = "facts"
 SHORTEST: Final = 3
 """How long a login must be to be looked for in what is said; shorter ones are in every other word."""
 
+logging.getLogger(ROOT).addHandler(logging.NullHandler())  # a library says nothing unless it is asked to
+
 _PATH = re.compile(r"(?<![\w/:.~>])/(?:[^\s/'\":,;()<>]+/)*[^\s/'\":,;()<>]+")
 
 
