@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from muniment.adapters.blobs.s3 import Encryption, S3ObjectStore
-from muniment.adapters.s3.client import ATTEMPTS, LONGEST_PAUSE, S3Client
+from muniment.adapters.s3.client import ATTEMPTS, LONGEST_PAUSE, S3Client, connect
 from muniment.domain.errors import InvalidValueError, StorageError, StorageFullError
 from muniment.domain.ports import ObjectResult, ObjectSource
 from muniment.domain.values import Digest
@@ -184,6 +184,7 @@ def test_another_upload_of_other_bytes_is_not_believed(server: S3Server, wire: W
     named = ObjectSource(LARGE.name, LARGE.size, CONTENT, digest=Digest(LARGE.name[-64:]))
     store = at(bucket, wire)
     assert list(store.put_many([named])) == [ObjectResult(LARGE.name)]
+    assert (wire.asked["upload_part"], wire.asked["create_multipart_upload"]) == (3, 0)
     with store.open(LARGE.name) as stream:
         assert stream.read() == CONTENT
 
@@ -307,17 +308,24 @@ def test_encryption_is_asked_of_the_server(server: S3Server, wire: Wire) -> None
 
 
 def test_a_fork_makes_connections_of_its_own(server: S3Server) -> None:
-    store = S3ObjectStore.at(f"s3://{server.bucket()}", client=S3Client())
+    connections: list[object] = []
+
+    def connecting() -> object:
+        connections.append(connect())
+        return connections[-1]
+
+    store = S3ObjectStore.at(f"s3://{server.bucket()}", client=S3Client(connecting))
     list(store.put_many([source("a", b"x")]))
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         try:
-            os.write(writing, store.read("a", 0, 1))
+            os.write(writing, store.read("a", 0, 1) + bytes([len(connections)]))
         finally:
             os._exit(0)
     os.close(writing)
-    assert os.read(reading, 9) == b"x"
+    assert os.read(reading, 9) == b"x\x02"
     os.close(reading)
     os.waitpid(child, 0)
     assert store.read("a", 0, 1) == b"x"
+    assert len(connections) == 1
