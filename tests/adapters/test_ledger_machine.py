@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from abc import abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -48,8 +49,9 @@ class Machine(RuleBasedStateMachine):
     versions: Bundle[Member] = Bundle("versions")
     links: Bundle[Member] = Bundle("links")
 
+    @abstractmethod
     def open(self, folder: Path, clock: Clock) -> Store:
-        raise NotImplementedError
+        """Make the store that the writers share."""
 
     @initialize()
     def begin(self) -> None:
