@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from muniment.adapters.ledger.codec import WIRE_NAMES
 from muniment.domain import (
     alias,
+    approval,
     artifact,
     collection,
+    hold,
     organisation,
     principal,
     project,
@@ -39,7 +41,20 @@ from muniment.domain.values import (
 )
 
 CLASSES: Final = tuple(sorted(WIRE_NAMES.values(), key=lambda class_: class_.__name__))
-AGGREGATES: Final = (artifact, version, alias, collection, registry, run, team, project, organisation, principal)
+AGGREGATES: Final = (
+    artifact,
+    version,
+    alias,
+    collection,
+    registry,
+    run,
+    team,
+    project,
+    organisation,
+    principal,
+    approval,
+    hold,
+)
 
 TEXT: Final = st.text(st.characters(codec="utf-8"), max_size=12)
 IDS: Final = st.text("0123456789abcdef", min_size=32, max_size=32)

@@ -20,8 +20,10 @@ DOCUMENT: Final = Path(__file__).resolve().parents[2] / "docs" / "format" / "eve
 STREAMS: Final = {
     "access": ("what a principal looked at and was denied", "`<principal>:x`"),
     "alias": ("an alias of an artifact or a collection", "`<artifact or collection>:a:<32 random characters>`"),
+    "approval": ("what one person proposes and another approves", "`<proposal>`"),
     "artifact": ("an artifact", "`<artifact>`"),
     "collection": ("a collection", "`<collection>`"),
+    "hold": ("a hold", "`<hold>`"),
     "latest": ("`latest` of an artifact or a collection, where it was put by hand", "`<artifact or collection>:l`"),
     "link": ("the end of a link", "`<link>`"),
     "link-numbering": ("the links of a collection; an index there is the position minus one", "`<collection>:n`"),

@@ -7,7 +7,20 @@ from typing import Any, Final
 import pytest
 
 from muniment.adapters.ledger.codec import WIRE_NAMES, Codec, Written
-from muniment.domain import alias, artifact, collection, organisation, principal, project, registry, run, team, version
+from muniment.domain import (
+    alias,
+    approval,
+    artifact,
+    collection,
+    hold,
+    organisation,
+    principal,
+    project,
+    registry,
+    run,
+    team,
+    version,
+)
 from muniment.domain.values import NEVER, Personal, Role, SlotId, Ttl
 
 ID: Final = {letter: letter * 32 for letter in "abcdef0123456789"}
@@ -25,6 +38,14 @@ GOLDEN: Final[dict[str, tuple[Any, str, str | None]]] = {
     "alias.latest-removed.1": (alias.LatestRemoved(A), '{"before":"' + A + '"}', None),
     "alias.moved.1": (alias.AliasMoved(A, None, "production"), '{"to":"' + A + '"}', '{"alias":"production"}'),
     "alias.removed.1": (alias.AliasRemoved(A), '{"before":"' + A + '"}', None),
+    "approval.approved.1": (approval.Approved((B, C)), '{"by":["' + B + '","' + C + '"]}', None),
+    "approval.carried-out.1": (approval.CarriedOut(), "{}", None),
+    "approval.proposed.1": (
+        approval.Proposed(approval.Act.RELEASE_HOLD, A, (B,), 7, S),
+        '{"act":"release-hold","by":["' + B + '"],"expires_at":7,"reason":' + SLOT + ',"target":"' + A + '"}',
+        None,
+    ),
+    "approval.withdrawn.1": (approval.Withdrawn(), "{}", None),
     "artifact.created.1": (
         artifact.ArtifactCreated(A, "net", "model", S),
         '{"description":' + SLOT + ',"project_id":"' + A + '"}',
@@ -61,6 +82,13 @@ GOLDEN: Final[dict[str, tuple[Any, str, str | None]]] = {
         None,
     ),
     "collection.untagged.1": (collection.CollectionUntagged(A), '{"tag_id":"' + A + '"}', None),
+    "hold.placed.1": (
+        hold.HoldPlaced(hold.HoldKind.LITIGATION, hold.ScopeKind.TAG, A, S, "case", 7),
+        '{"kind":"litigation","matter":' + SLOT + ',"review_by":7,"scope":"tag","target":"' + A + '"}',
+        '{"tag":"case"}',
+    ),
+    "hold.released.1": (hold.HoldReleased(S), '{"reason":' + SLOT + "}", None),
+    "hold.reviewed.1": (hold.HoldReviewed(7), '{"review_by":7}', None),
     "organisation.created.1": (organisation.OrganisationCreated("acme"), "{}", '{"name":"acme"}'),
     "organisation.renamed.1": (organisation.OrganisationRenamed('a"c\\me\n'), "{}", '{"name":"a\\"c\\\\me\\n"}'),
     "organisation.role-set.1": (

@@ -12,7 +12,10 @@
      │   ├─ TypeRefusedError          the artifact's type does not fit here
      │   ├─ NameTakenError            another live thing has this name
      │   ├─ VersionHeldError          aliases or links hold the version
+     │   ├─ HeldError                 a hold is in force: nothing in its scope may be removed
+     │   ├─ ApprovalNeededError       the act takes two people, and only one of them agreed so far
      │   └─ VersionDeletedError       the version was deleted, or is gone for good
+     │       └─ GoneError             its bytes were purged or erased, and a record says when
      ├─ NotFoundError                 also a LookupError
      ├─ ConflictError                 somebody was faster; reload and decide again
      │   ├─ AliasMovedMeanwhileError  the alias does not point where the caller thought
@@ -69,6 +72,18 @@ class VersionHeldError(RuleError):
 
 class VersionDeletedError(RuleError):
     """The version was deleted, or its bytes are gone for good."""
+
+
+class GoneError(VersionDeletedError, LookupError):
+    """The bytes were there and were purged or erased; the text says when, and by which certificate if there is one."""
+
+
+class HeldError(RuleError):
+    """A hold is in force, and nothing in its scope may be removed."""
+
+
+class ApprovalNeededError(RuleError):
+    """The act takes two people, and only one of them agreed so far."""
 
 
 class NotFoundError(MunimentError, LookupError):
