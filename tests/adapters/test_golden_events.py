@@ -178,6 +178,7 @@ GOLDEN: Final[dict[str, tuple[Any, str, str | None]]] = {
         '{"principal_id":"' + A + '","role":"restricted_viewer"}',
         None,
     ),
+    "team.storage-gathered.1": (team.StorageGathered(), "{}", None),
     "team.storage-set.1": (team.StorageSet("file:///srv/vision"), "{}", '{"store":"file:///srv/vision"}'),
     "team.ttl-policy-set.1": (
         team.TtlPolicySet(team.TtlSetters.ADMINS, 86_400_000_000),

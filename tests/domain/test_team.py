@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from muniment.domain.errors import InvalidValueError, NameTakenError, NotFoundError, PermissionDeniedError
 from muniment.domain.team import (
     TEAM,
+    StorageGathered,
     StorageSet,
     Team,
     TeamCreated,
@@ -20,11 +21,13 @@ from muniment.domain.team import (
     TtlPolicySet,
     TtlSetters,
     create_team,
+    gather_storage,
     rename_team,
     require_ttl_setter,
     set_storage,
     set_team_role,
     set_ttl_policy,
+    storage_place,
 )
 from muniment.domain.values import ERASED, LONGEST_TTL, OrganisationId, PrincipalId, Role, TeamId
 from tests.decisions import Act, act, attempt, happen
@@ -49,7 +52,8 @@ def test_a_team_lives_as_its_story_tells() -> None:
         TtlPolicySet(ADMINS, DAY),
         StorageSet("file:///srv/sight"),
     )
-    assert team.given(*story).state == Team(ORG, "sight", ((ANN, Role.ADMIN),), ADMINS, DAY, "file:///srv/sight")
+    found = Team(ORG, "sight", ((ANN, Role.ADMIN),), ADMINS, DAY, "file:///srv/sight", earlier=(None,))
+    assert team.given(*story).state == found
 
 
 def test_members_may_set_a_ttl_unless_said_otherwise() -> None:
@@ -100,11 +104,81 @@ def test_the_place_for_blobs_is_set_once_and_taken_back() -> None:
     team.given(BEGUN).when(set_storage, None).then_nothing()
 
 
+def test_earlier_places_are_remembered_the_newest_first_each_once() -> None:
+    a, b, own = StorageSet("/a"), StorageSet("/b"), StorageSet(None)
+    assert team.given(BEGUN).state.earlier == ()
+    assert team.given(BEGUN, a).state.earlier == (None,)
+    assert team.given(BEGUN, a, b).state.earlier == ("/a", None)
+    assert team.given(BEGUN, a, b, a).state.earlier == ("/b", None)
+    assert team.given(BEGUN, a, b, own).state.earlier == ("/b", "/a")
+
+
+def test_what_lies_in_one_place_has_left_the_others() -> None:
+    a, b, gathered = StorageSet("/a"), StorageSet("/b"), StorageGathered()
+    team.given(BEGUN).when(gather_storage, "/a").then(a, gathered)
+    team.given(BEGUN, a).when(gather_storage, "/a").then(gathered)
+    team.given(BEGUN, a, gathered).when(gather_storage, "/a").then_nothing()
+    team.given(BEGUN).when(gather_storage, None).then_nothing()
+    found = team.given(BEGUN, a, b, gathered).state
+    assert (found.store, found.earlier, found.left) == ("/b", (), ("/a", None))
+    back = team.given(BEGUN, a, b, gathered, a).state
+    assert (back.store, back.earlier, back.left) == ("/a", ("/b",), (None,))
+    home = team.given(BEGUN, a, gathered, b, gathered, StorageSet(None), gathered).state
+    assert (home.store, home.earlier, home.left) == (None, (), ("/b", "/a"))
+
+
+def test_a_place_that_was_forgotten_on_purpose_stays_one() -> None:
+    found = team.given(BEGUN, StorageSet(ERASED), StorageSet("/a")).state
+    assert (found.store, found.earlier) == ("/a", (ERASED, None))
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("s3://bucket/prefix/", "s3://bucket/prefix"),
+        ("S3://bucket", "s3://bucket"),
+        ("gs://bucket/a//", "gs://bucket/a"),
+        ("abfs://box@account.dfs.core.windows.net/a", "abfs://box@account.dfs.core.windows.net/a"),
+        ("memory://", "memory://"),
+        ("/srv/blobs", "/srv/blobs"),
+        ("a@b:c?d", "a@b:c?d"),
+    ],
+)
+def test_a_place_is_kept_in_one_form(text: str, kept: str) -> None:
+    assert storage_place(text) == kept
+    assert storage_place(kept) == kept
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "s3://ann:secret@bucket/a",
+        "s3://ann@bucket",
+        "https://token@host/a",
+        "sftp://ann:secret@host/a",
+        "abfs://box@account/a?sig=secret",
+        "s3://bucket/a#secret",
+    ],
+)
+def test_a_place_with_a_secret_in_it_is_refused_without_telling_it(text: str) -> None:
+    with pytest.raises(InvalidValueError, match="by the variables and files of the storage's own SDK") as refused:
+        storage_place(text)
+    assert "secret" not in str(refused.value)
+    assert "token@" not in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["", "  ", "s3://a\nb"])
+def test_a_place_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(InvalidValueError, match="names no place for blobs"):
+        storage_place(text)
+
+
 CHANGES: list[tuple[Callable[..., Any], tuple[Any, ...]]] = [
     (rename_team, ("x",)),
     (set_team_role, (ANN, Role.ADMIN)),
     (set_ttl_policy, (ADMINS, DAY)),
     (set_storage, ("file:///srv",)),
+    (gather_storage, ("file:///srv",)),
 ]
 
 
@@ -143,6 +217,7 @@ acts = st.one_of(
     act(set_team_role, people, roles),
     act(set_ttl_policy, st.sampled_from(TtlSetters), st.none() | st.integers(-1, 2)),
     act(set_storage, st.none() | names),
+    act(gather_storage, st.none() | names),
 )
 
 
@@ -154,3 +229,5 @@ def test_any_decision_taken_again_changes_nothing_and_nobody_has_two_roles(wante
         assert attempt(state, each) == []
         assert len(dict(state.members)) == len(state.members)
         assert state.default is None or state.default > 0
+        places = (state.store, *state.earlier, *state.left)
+        assert len(set(places)) == len(places)

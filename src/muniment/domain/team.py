@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import enum
-from typing import ClassVar, TypeAlias, assert_never
+from typing import ClassVar, Final, TypeAlias, assert_never
 
 from attrs import evolve as replace
 from attrs import frozen
 
 from muniment.domain.decider import Decider, Event
-from muniment.domain.errors import NameTakenError, NotFoundError, PermissionDeniedError
+from muniment.domain.errors import InvalidValueError, NameTakenError, NotFoundError, PermissionDeniedError
 from muniment.domain.values import Audit, Erased, Micros, OrganisationId, PrincipalId, Role, TeamId, Ttl, Words
+
+NAMES_A_USER: Final = frozenset({"abfs", "abfss", "hdfs", "sftp", "smb", "ssh", "webhdfs"})
+"""The schemes of places where what is before an ``@`` is no secret."""
 
 
 class TtlSetters(enum.Enum):
@@ -62,19 +65,34 @@ class StorageSet(Event):
     store: Words[str] | None
 
 
-TeamEvent: TypeAlias = TeamCreated | TeamRenamed | TeamRoleSet | TtlPolicySet | StorageSet
+@frozen
+class StorageGathered(Event):
+    """Everything that the team's versions need is in its current place; its earlier ones are looked into no more."""
+
+    audit: ClassVar[Audit] = Audit.GOVERNANCE
+
+
+TeamEvent: TypeAlias = TeamCreated | TeamRenamed | TeamRoleSet | TtlPolicySet | StorageSet | StorageGathered
+Place: TypeAlias = str | Erased | None
+"""Where blobs are kept; ``None`` is the store's own place."""
 
 
 @frozen
 class Team:
-    """What decisions about a team need to know."""
+    """What decisions about a team need to know.
+
+    *earlier* are the places before the current one in which versions may lie, the newest first; *left* are those in
+    which none of them lies any more, though bytes that nothing needs may.
+    """
 
     organisation_id: OrganisationId | None = None
     name: str | Erased | None = None
     members: tuple[tuple[PrincipalId, Role], ...] = ()
     setters: TtlSetters = TtlSetters.MEMBERS
     default: Micros | None = None
-    store: str | Erased | None = None
+    store: Place = None
+    earlier: tuple[Place, ...] = ()
+    left: tuple[Place, ...] = ()
 
 
 def create_team(team: Team, created: TeamCreated, taken: TeamId | None = None) -> list[TeamEvent]:
@@ -116,6 +134,33 @@ def set_storage(team: Team, store: str | None) -> list[TeamEvent]:
     return [] if store == team.store else [StorageSet(store)]
 
 
+def gather_storage(team: Team, store: str | None) -> list[TeamEvent]:
+    """Say that everything the team's versions need is in *store*, where new blobs go from now on too."""
+    moved = set_storage(team, store)
+    return [*moved, StorageGathered()] if moved or team.earlier else []
+
+
+def storage_place(text: str) -> str:
+    """Return the place that a text names in the form that is kept; InvalidValueError if it holds what is secret.
+
+    A URL has no slash at its end; whatever has no ``://`` is the path of a folder.
+    """
+    if not text.strip() or not text.isprintable():
+        msg = f"{text!r} names no place for blobs — write s3://bucket/prefix, another URL, or the path of a folder"
+        raise InvalidValueError(msg)
+    scheme, named, rest = text.partition("://")
+    if not named:
+        return text
+    user, at, _ = rest.partition("/")[0].rpartition("@")
+    if (at and (":" in user or scheme.lower() not in NAMES_A_USER)) or "?" in rest or "#" in rest:
+        msg = (
+            "the URL of a place may hold no user, password, query or fragment, because it is kept in the ledger — "
+            "give credentials by the variables and files of the storage's own SDK"
+        )
+        raise InvalidValueError(msg)
+    return f"{scheme.lower()}://{rest.rstrip('/') or rest}"
+
+
 def require_ttl_setter(setters: TtlSetters, role: Role | None) -> None:
     """Refuse to let somebody set a TTL whom the team's policy does not allow it."""
     needed = Role.ADMIN if setters is TtlSetters.ADMINS else Role.MEMBER
@@ -128,6 +173,10 @@ def _require(team: Team) -> None:
     if team.organisation_id is None:
         msg = "there is no such team"
         raise NotFoundError(msg)
+
+
+def _without(places: tuple[Place, ...], *without: Place) -> tuple[Place, ...]:
+    return tuple(place for place in places if place not in without)
 
 
 def evolve(team: Team, event: TeamEvent) -> Team:
@@ -143,7 +192,11 @@ def evolve(team: Team, event: TeamEvent) -> Team:
         case TtlPolicySet(setters=setters, default=default):
             return replace(team, setters=setters, default=default)
         case StorageSet(store=store):
-            return replace(team, store=store)
+            kept = _without(tuple(dict.fromkeys((team.store, *team.earlier))), store)
+            return replace(team, store=store, earlier=kept, left=_without(team.left, store, *kept))
+        case StorageGathered():
+            left = dict.fromkeys((*team.earlier, *team.left))
+            return replace(team, earlier=(), left=_without(tuple(left), team.store))
         case _:
             assert_never(event)
 

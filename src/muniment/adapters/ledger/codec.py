@@ -97,6 +97,7 @@ WIRE_NAMES: Final[Mapping[str, type]] = {
     "team.created.1": team.TeamCreated,
     "team.renamed.1": team.TeamRenamed,
     "team.role-set.1": team.TeamRoleSet,
+    "team.storage-gathered.1": team.StorageGathered,
     "team.storage-set.1": team.StorageSet,
     "team.ttl-policy-set.1": team.TtlPolicySet,
     "version.created.1": artifact.VersionCreated,
