@@ -23,6 +23,7 @@ from muniment.domain.manifest import Entry
 from muniment.domain.ports import Transaction
 from muniment.domain.rows import ProjectRow
 from muniment.domain.values import Digest, Json
+from tests.told import Told
 
 
 @pytest.fixture
@@ -177,13 +178,13 @@ def test_references_need_no_bytes(store: Store, project: ProjectRow) -> None:
 
 
 def test_progress_adds_up_to_all_bytes(store: Store, project: ProjectRow, staging: Staging) -> None:
-    told: list[int] = []
-    staged = [staging.add_bytes("a", b"12345"), staging.add_bytes("b", b"123")]
-    log_contents(store, project, staged, named("one"), progress=told.append)
-    assert sum(told) == 8
-    told.clear()
-    log_contents(store, project, [staging.add_bytes("c", b"123")], named("two"), progress=told.append)
-    assert sum(told) == 3
+    told = Told()
+    staged = [staging.add_bytes("a", b"12345"), staging.add_bytes("b", b"123"), staging.add_bytes("c", b"123")]
+    log_contents(store, project, staged, named("one"), progress=told)
+    assert told.expected == told.heard == {"uploading": (3, 11)}
+    told = Told()
+    log_contents(store, project, [staging.add_bytes("c", b"123")], named("two"), progress=told)
+    assert told.expected == told.heard == {"uploading": (1, 3)}
 
 
 # --- onto another version --------------------------------------------------------------------------------------------
@@ -267,10 +268,7 @@ def test_what_is_uploaded_survives_a_collection_that_begins_meanwhile(
 ) -> None:
     staged = [staging.add_bytes("a", b"a")]
 
-    def collecting(_: int) -> None:
-        collect.act(store)
-
-    logged = log_contents(store, project, staged, named("set"), progress=collecting)
+    logged = log_contents(store, project, staged, named("set"), progress=Told(lambda: collect.act(store)))
     collect.act(store)
     assert read(store, logged) == {"a": b"a"}
 
@@ -293,14 +291,14 @@ def test_a_lease_is_renewed_when_half_of_it_has_passed(store: Store, staging: St
 def test_an_upload_that_outlived_its_lease_is_done_once_more(
     store: Store, project: ProjectRow, staging: Staging
 ) -> None:
-    told: list[int] = []
+    kinds = [leases.LEASE]
 
-    def expire_first(size: int) -> None:
-        told.append(size)
-        if len(told) == 1:
-            forget(store, leases.LEASE)
+    def expire_first() -> None:
+        if kinds:
+            forget(store, kinds.pop())
 
-    logged = log_contents(store, project, [staging.add_bytes("x", b"x")], named("set"), progress=expire_first)
+    told = Told(expire_first)
+    logged = log_contents(store, project, [staging.add_bytes("x", b"x")], named("set"), progress=told)
     assert (logged.index, read(store, logged)) == (0, {"x": b"x"})
     assert store.ledger.scratch.items(leases.LEASE) == []
 
@@ -312,7 +310,7 @@ def test_an_upload_that_always_outlives_its_lease_gives_up(store: Store, project
             project,
             [staging.add_bytes("x", b"x")],
             named("set"),
-            progress=lambda _: forget(store, leases.LEASE),
+            progress=Told(lambda: forget(store, leases.LEASE)),
         )
     with pytest.raises(NotFoundError):
         found(store, "set:latest")

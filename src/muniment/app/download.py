@@ -19,6 +19,7 @@ from muniment.app.catalog import Found
 from muniment.app.fetching import Fetcher, sha256_of
 from muniment.app.manifests import Manifest
 from muniment.app.placing import Ground, digest_of, is_file, look, open_old, refusing
+from muniment.app.progress import SILENT, Progress
 from muniment.app.reading import Reading, read_all
 from muniment.app.store import Store
 from muniment.app.walking import unreadable, walk
@@ -63,17 +64,20 @@ def download(
     path_prefix: str | None = None,
     allow_missing_references: bool = False,
     skip_cache: bool | None = None,
+    progress: Progress = SILENT,
 ) -> Downloaded:
     """Put the entries of a version below *root*; those whose paths begin with *path_prefix* only, if it is given.
 
     A right file that is there already stays, a wrong one is replaced, others are left alone. A reference that leads
     nowhere is NotFoundError, unless *allow_missing_references*. With *skip_cache* files that are there are hashed even
-    if they are remembered as unchanged.
+    if they are remembered as unchanged. *progress* hears how far it is.
     """
     manifest = version if isinstance(version, Manifest) else manifest_of(store, version)
     top = os.path.abspath(os.fspath(root))  # noqa: PTH100 (text in, text out)
     with Ground(top, os.fspath(root)) as ground:
-        work = _Download(store, ground, Fetcher(store), allow_missing_references, bool(skip_cache))
+        progress.ahead("downloading", *_weight(manifest, path_prefix or ""))
+        fetcher = Fetcher(store, progress)
+        work = _Download(store, ground, fetcher, allow_missing_references, bool(skip_cache), progress)
         done = list(_spread(work.place, manifest.entries(path_prefix or "")))
     return Downloaded(
         os.fspath(root),
@@ -100,7 +104,9 @@ def checkout(store: Store, version: Found | Manifest, root: str | os.PathLike[st
     return done
 
 
-def verify_folder(store: Store, version: Found | Manifest, root: str | os.PathLike[str]) -> None:
+def verify_folder(
+    store: Store, version: Found | Manifest, root: str | os.PathLike[str], *, progress: Progress = SILENT
+) -> None:
     """Compare a local folder with a version: InvalidValueError names a file too many or with other content.
 
     A file that is not there is NotFoundError. References whose content only their stores can tell are passed over.
@@ -112,22 +118,25 @@ def verify_folder(store: Store, version: Found | Manifest, root: str | os.PathLi
             msg = f"Found file {local} which is not a member of artifact {name}"
             raise InvalidValueError(msg)
     waiting = manifest.entries()
+    progress.ahead("hashing", len(manifest), manifest.size)
     while batch := list(islice(waiting, BATCH_FILES)):
-        _compare(os.fspath(root), batch)
+        _compare(os.fspath(root), batch, progress)
 
 
-def verify_stored(store: Store, version: Found | Manifest) -> int:
+def verify_stored(store: Store, version: Found | Manifest, *, progress: Progress = SILENT) -> int:
     """Read every stored byte of a version; CorruptError names the first file that is not what it was.
 
     Returns how many files were read; references, whose bytes are elsewhere, are passed over.
     """
     manifest = version if isinstance(version, Manifest) else manifest_of(store, version)
-    fetcher = Fetcher(store)
+    progress.ahead("reading", len(manifest), manifest.size)
+    fetcher = Fetcher(store, progress)
 
     def check(batch: list[Entry]) -> int:
         stored = [entry for entry in batch if entry.ref is None]
         for entry in stored:
             fetcher.check(entry)
+        progress.done(len(batch))
         return len(stored)
 
     return sum(_spread(check, manifest.entries()))
@@ -138,13 +147,13 @@ def open_entry(store: Store, entry: Entry) -> BinaryIO:
     return Fetcher(store).open(entry)
 
 
-def _compare(root: str, entries: Sequence[Entry]) -> None:
+def _compare(root: str, entries: Sequence[Entry], progress: Progress) -> None:
     expected = {entry.path: sha256_of(entry) for entry in entries}
     for path in (path for path, digest in expected.items() if digest is None):
         _LOG.warning("%s is a reference whose content only its store can tell: it was not verified", path)
     known = [path for path, digest in expected.items() if digest is not None]
     readings = [Reading(local := f"{root}/{path}", _stat(local)) for path in known]
-    for path, content in zip(known, read_all(readings, with_md5=False), strict=True):
+    for path, content in zip(known, read_all(readings, with_md5=False, progress=progress), strict=True):
         if content.digest != expected[path]:
             msg = f"Digest mismatch for file: {path}"
             raise InvalidValueError(msg)
@@ -155,6 +164,11 @@ def _stat(local: str) -> os.stat_result:
         return os.stat(local)  # noqa: PTH116 (text in, text out)
     except OSError as error:
         raise unreadable(local, error) from error
+
+
+def _weight(manifest: Manifest, prefix: str) -> tuple[int, int]:
+    """Return how many files a download is about, and their bytes; nothing where only the manifest's leaves could say."""
+    return (0, 0) if prefix else (len(manifest), manifest.size)
 
 
 def _spread(work: Callable[[list[Entry]], T], entries: Iterable[Entry]) -> Iterator[T]:
@@ -199,6 +213,7 @@ class _Download:
     fetcher: Fetcher
     allow_missing: bool
     look_again: bool
+    progress: Progress
 
     def place(self, batch: list[Entry]) -> Downloaded:
         """Put a batch of entries in their places."""
@@ -209,7 +224,10 @@ class _Download:
                 entries = list(group)
                 right = set() if made else self._right(folder, entries)
                 left = [entry for entry in entries if entry.path not in right]
+                if right:
+                    self.progress.done(0, sum(entry.size or 0 for entry in entries if entry.path in right))
                 missing += [entry.path for entry in left if not self._put(folder, entry)]
+        self.progress.done(len(batch), 0)
         size = sum(entry.size or 0 for entry in batch if entry.path not in missing)
         return Downloaded(self.ground.root, len(batch) - len(missing), size, tuple(missing))
 

@@ -10,10 +10,11 @@ from attrs import evolve, frozen
 from muniment.app import catalog, leases, manifests
 from muniment.app.log_artifact import PARTS, Draft, Logged
 from muniment.app.manifests import Manifest, Removed, Written
+from muniment.app.progress import SILENT, Progress
 from muniment.app.staging import Staged
 from muniment.app.store import Store
 from muniment.app.transact import Steps, new_id
-from muniment.app.upload import Progress, log_contents, upload
+from muniment.app.upload import log_contents, upload
 from muniment.domain.errors import ConflictError
 from muniment.domain.manifest import Entry
 from muniment.domain.ports import Transaction
@@ -41,7 +42,7 @@ def keep_part(
     distributed_id: str,
     staged: Iterable[Staged | Removed],
     *,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> Part:
     """Upload one writer's part and keep it until somebody finishes the artifact."""
     lease = leases.take(store)
@@ -76,7 +77,7 @@ def log_finished(  # noqa: PLR0913 (what finishing a version takes)
     *,
     onto_latest: bool = False,
     run_id: RunId | None = None,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> Logged:
     """Log the version that all parts and what was staged last make together; of equal paths the later part counts."""
     waiting = parts(store, project, name, distributed_id)
@@ -102,7 +103,7 @@ def log_onto_latest(
     draft: MakeDraft,
     *,
     run_id: RunId | None = None,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> Logged:
     """Log *changes* to the latest version; if another one is logged meanwhile, merge them into that."""
     kept = list(changes)

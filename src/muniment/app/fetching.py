@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from muniment.app.disk import write_all
 from muniment.app.placing import digest_of
+from muniment.app.progress import SILENT, Progress
 from muniment.app.reading import SMALL
 from muniment.app.reference import HASHED, Targets, target_of
 from muniment.app.store import Store
@@ -33,8 +34,9 @@ def sha256_of(entry: Entry) -> str | None:
 class Fetcher:
     """Fetches what entries hold; for several threads."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, progress: Progress = SILENT) -> None:
         self._store = store
+        self._progress = progress
         self._targets = Targets(store)
         self._one = Lock()
 
@@ -45,10 +47,12 @@ class Fetcher:
         """
         end = self.end(entry)
         if end.ref is None and (end.size or 0) <= SMALL:
-            write_all(file, self._get(entry, end))
+            content = self._get(entry, end)
+            write_all(file, content)
+            self._progress.done(0, len(content))
             return
         with self._open(entry, end) as source:
-            found, size = digest_of(source, into=file)
+            found, size = digest_of(source, into=file, progress=self._progress)
         expected = sha256_of(end)
         if found != (expected or found) or size != (size if end.size is None else end.size):
             raise _damaged(entry, end)
@@ -56,8 +60,8 @@ class Fetcher:
     def check(self, entry: Entry) -> None:
         """Read a stored entry to its end; CorruptError if it is not what it should be."""
         with self.open(entry) as source:
-            while source.read(BUFFER_BYTES):
-                pass
+            while content := source.read(BUFFER_BYTES):
+                self._progress.done(0, len(content))
 
     def open(self, entry: Entry) -> BinaryIO:
         """Open what an entry holds for one sequential read, which fails rather than end with wrong bytes."""

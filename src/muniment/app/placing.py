@@ -16,6 +16,7 @@ from typing import BinaryIO, Final, Self
 from attrs import define, field
 
 from muniment.app.disk import FULL, write_all
+from muniment.app.progress import SILENT, Progress
 from muniment.domain.errors import InvalidValueError, MunimentError, StorageError, StorageFullError
 
 BUFFER_BYTES: Final = 1 << 20
@@ -104,7 +105,7 @@ def open_old(folder: int, name: str) -> BinaryIO:
     return os.fdopen(os.open(name, OLD, dir_fd=folder), "rb", buffering=0)
 
 
-def digest_of(file: BinaryIO, *, into: int | None = None) -> tuple[str, int]:
+def digest_of(file: BinaryIO, *, into: int | None = None, progress: Progress = SILENT) -> tuple[str, int]:
     """Read to the end and return SHA-256 and size; what is read is also written to *into*."""
     hashing, size = sha256(), 0
     while block := file.read(BUFFER_BYTES):
@@ -112,6 +113,7 @@ def digest_of(file: BinaryIO, *, into: int | None = None) -> tuple[str, int]:
         if into is not None:
             write_all(into, block)
         size += len(block)
+        progress.done(0, len(block))
     return hashing.hexdigest(), size
 
 

@@ -15,6 +15,7 @@ from attrs import frozen
 
 from muniment.app.bundling import Bundles, Run, Slot
 from muniment.app.disk import COPY, write_all, writing
+from muniment.app.progress import SILENT, Progress
 from muniment.app.walking import unreadable
 from muniment.domain.errors import ConflictError, InvalidValueError
 from muniment.domain.values import Digest
@@ -49,25 +50,27 @@ class Content:
     slot: Slot | None = None
 
 
-def read_all(readings: Sequence[Reading], *, with_md5: bool, bundles: Bundles | None = None) -> list[Content]:
+def read_all(
+    readings: Sequence[Reading], *, with_md5: bool, bundles: Bundles | None = None, progress: Progress = SILENT
+) -> list[Content]:
     """Read files, large ones in a few threads, each taking a batch at a time; the first failure is raised."""
     batches = list(_batches(readings))
     if len(batches) < THREADS or sum(each.look.st_size for each in readings) < len(readings) * WORTH_THREADS:
-        return [content for batch in batches for content in _read_batch(batch, with_md5, bundles)]
+        return [content for batch in batches for content in _read_batch(batch, with_md5, bundles, progress)]
     with ThreadPoolExecutor(THREADS) as pool:
         try:
-            futures = [pool.submit(_read_batch, batch, with_md5, bundles) for batch in batches]
+            futures = [pool.submit(_read_batch, batch, with_md5, bundles, progress) for batch in batches]
             return [content for future in futures for content in future.result()]
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
 
 
-def read(reading: Reading, *, with_md5: bool, run: Run | None = None) -> Content:
+def read(reading: Reading, *, with_md5: bool, run: Run | None = None, progress: Progress = SILENT) -> Content:
     """Read one file; ConflictError if it changes meanwhile."""
-    content = _attempt(reading, reading.look, with_md5, run)
+    content = _attempt(reading, reading.look, with_md5, run, progress)
     if content is None:  # it changed after it was looked at; that is no harm if it stands still now
-        content = _attempt(reading, None, with_md5, run)
+        content = _attempt(reading, None, with_md5, run, progress)
     if content is None:
         msg = f"{reading.local!r} changed while it was read — log it again when nothing writes to it"
         raise ConflictError(msg)
@@ -92,11 +95,17 @@ def _batches(readings: Sequence[Reading]) -> Iterator[list[Reading]]:
         yield batch
 
 
-def _read_batch(batch: list[Reading], with_md5: bool, bundles: Bundles | None) -> list[Content]:  # noqa: FBT001 (handed to a thread)
+def _read_batch(
+    batch: list[Reading],
+    with_md5: bool,  # noqa: FBT001 (handed to a thread)
+    bundles: Bundles | None,
+    progress: Progress,
+) -> list[Content]:
     run = Run(bundles) if bundles is not None else None
-    contents = [read(each, with_md5=with_md5, run=run) for each in batch]
+    contents = [read(each, with_md5=with_md5, run=run, progress=progress) for each in batch]
     if run is not None:
         run.flush()
+    progress.done(len(batch), sum(size for each in batch if (size := each.look.st_size) <= SMALL))
     return contents
 
 
@@ -105,6 +114,7 @@ def _attempt(
     before: os.stat_result | None,
     with_md5: bool,  # noqa: FBT001
     run: Run | None,
+    progress: Progress,
 ) -> Content | None:
     """Read a file that looked like *before*, or as it looks now; ``None`` if it does not look so afterwards."""
     try:
@@ -117,8 +127,11 @@ def _attempt(
         if not stat.S_ISREG(before.st_mode):
             msg = f"{reading.local!r} is not a file"
             raise InvalidValueError(msg)
-        hashing = _small if before.st_size <= SMALL else _large
-        strong, weak, size, held = hashing(file, reading, before.st_size, with_md5)
+        held: bytes | None = None
+        if before.st_size <= SMALL:
+            strong, weak, size, held = _small(file, reading, before.st_size, with_md5)
+        else:
+            strong, weak, size = _large(file, reading, before.st_size, with_md5, progress)
         try:
             after = os.fstat(file)
         except OSError as error:
@@ -136,7 +149,7 @@ def _identity(look: os.stat_result) -> tuple[int, int, int, int]:
     return (look.st_mtime_ns, look.st_size, look.st_ino, look.st_dev)
 
 
-def _small(file: int, reading: Reading, size: int, with_md5: bool) -> tuple[str, str | None, int, bytes | None]:  # noqa: FBT001
+def _small(file: int, reading: Reading, size: int, with_md5: bool) -> tuple[str, str | None, int, bytes]:  # noqa: FBT001
     try:
         content = os.read(file, size + 1)
         while 0 < len(content) < size and (more := os.read(file, size + 1 - len(content))):
@@ -154,7 +167,13 @@ def _small(file: int, reading: Reading, size: int, with_md5: bool) -> tuple[str,
     return sha256(content).hexdigest(), weak, len(content), content
 
 
-def _large(file: int, reading: Reading, size: int, with_md5: bool) -> tuple[str, str | None, int, bytes | None]:  # noqa: FBT001
+def _large(
+    file: int,
+    reading: Reading,
+    size: int,
+    with_md5: bool,  # noqa: FBT001
+    progress: Progress,
+) -> tuple[str, str | None, int]:
     strong, weak = sha256(), md5(usedforsecurity=False) if with_md5 else None
     total = 0
     with _copying(reading.copy) as copy, memoryview(bytearray(SMALL)) as buffer:
@@ -172,7 +191,8 @@ def _large(file: int, reading: Reading, size: int, with_md5: bool) -> tuple[str,
                 with writing():
                     write_all(copy, buffer[:count])
             total += count
-    return strong.hexdigest(), weak.hexdigest() if weak else None, total, None
+            progress.done(0, count)
+    return strong.hexdigest(), weak.hexdigest() if weak else None, total
 
 
 @contextmanager

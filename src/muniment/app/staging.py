@@ -18,6 +18,7 @@ from attrs import define, evolve, field, frozen
 
 from muniment.app.bundling import FEW, SMALL, Bundles
 from muniment.app.disk import COPY, write_all, writing
+from muniment.app.progress import SILENT, Progress
 from muniment.app.reading import Content, Reading, read_all, weak_digest
 from muniment.app.store import Store
 from muniment.app.walking import unreadable
@@ -29,6 +30,7 @@ from muniment.domain.values import Digest
 Policy: TypeAlias = Literal["mutable", "immutable"]
 POLICIES: Final[tuple[Policy, ...]] = ("mutable", "immutable")
 LOCK: Final = "lock"
+HASHING: Final = "hashing"
 CHUNK: Final = 512
 """How many files are looked at before the first of them is read."""
 
@@ -75,6 +77,7 @@ class Staging:
         *,
         policy: Policy = "mutable",
         md5: bool = False,
+        progress: Progress = SILENT,
     ) -> list[Staged]:
         """Return an entry for each local file, given with its path in the artifact.
 
@@ -85,11 +88,14 @@ class Staging:
             msg = f"policy {policy!r} is unknown — choose mutable or immutable"
             raise InvalidValueError(msg)
         check_paths([path for _, path in files])
+        progress.ahead(HASHING, len(files))
         waiting = iter(files)
         staged: list[Staged] = []
         with Bundles(self._next) as bundles:
             while chunk := list(islice(waiting, CHUNK)):
-                staged += self._add_chunk(chunk, bundles if policy == "mutable" else None, md5=md5)
+                whole = len(chunk) == len(files)
+                copies = bundles if policy == "mutable" else None
+                staged += self._add_chunk(chunk, copies, progress, md5=md5, whole=whole)
                 bundles.seen.clear()
         return staged
 
@@ -127,14 +133,23 @@ class Staging:
             self._remove()
 
     def _add_chunk(
-        self, chunk: Sequence[tuple[str | os.PathLike[str], str]], bundles: Bundles | None, *, md5: bool
+        self,
+        chunk: Sequence[tuple[str | os.PathLike[str], str]],
+        bundles: Bundles | None,
+        progress: Progress,
+        *,
+        md5: bool,
+        whole: bool,
     ) -> Iterator[Staged]:
         seen_at = self.store.clock()
         files = [_look(os.fspath(local), path) for local, path in chunk]
+        if whole:
+            progress.ahead(HASHING, 0, sum(file.look.st_size for file in files))
         known = self._known(files, md5=md5)
         fresh = [file for file in files if file.absolute not in known]
         readings = self._readings(fresh, copied=bundles is not None)
-        contents = read_all(readings, with_md5=md5, bundles=bundles)
+        progress.done(len(known), sum(file.look.st_size for file in files if file.absolute in known) if known else 0)
+        contents = read_all(readings, with_md5=md5, bundles=bundles, progress=progress)
         self.store.files.put_many(
             {file.absolute: (read.look, (read.digest, read.md5)) for file, read in zip(fresh, contents, strict=True)},
             seen_at,

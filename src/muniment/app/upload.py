@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import islice
-from typing import Final, TypeAlias
+from typing import Final
 
 from attrs import define
 
@@ -14,6 +14,7 @@ from muniment.app.collect import CONDEMNED
 from muniment.app.leases import Lease
 from muniment.app.log_artifact import Draft, Logged, log
 from muniment.app.manifests import Manifest, Removed, Written
+from muniment.app.progress import SILENT, Progress
 from muniment.app.staging import Staged
 from muniment.app.store import Store
 from muniment.domain.errors import CorruptError, LeaseExpiredError, MunimentError, StorageError
@@ -27,9 +28,6 @@ PREFIX: Final = 2
 FIRST_PAUSE: Final = 0.01
 LONGEST_PAUSE: Final = 1.0
 
-Progress: TypeAlias = Callable[[int], None]
-"""Told, again and again, how many more bytes are safely in the store."""
-
 
 def upload(
     store: Store,
@@ -38,7 +36,7 @@ def upload(
     *,
     base: Manifest | None = None,
     incremental: bool = False,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> Written:
     """Bring manifest and contents into the store, where nothing names them until the version is logged.
 
@@ -58,6 +56,7 @@ def upload(
         kept = (each for each in made if isinstance(each, Entry))
         return kept if base is None else manifests.inherit(base.entries(), kept)
 
+    progress.ahead("uploading", *_weight(changes))
     written = session.write(entries)
     session.put((entry for entry in entries() if entry.ref is None), sources)
     return written
@@ -72,7 +71,7 @@ def log_contents(  # noqa: PLR0913 (what logging a version takes)
     run_id: RunId | None = None,
     base: Manifest | None = None,
     incremental: bool = False,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
     command: CommandId | None = None,
 ) -> Logged:
     """Upload what was staged and log the version that *draft* makes of it, both under one lease.
@@ -139,7 +138,7 @@ class _Session:
     store: Store
     lease: Lease
     renew_at: Micros
-    progress: Progress | None
+    progress: Progress
 
     def write(self, entries: Callable[[], Iterator[Entry]]) -> Written:
         """Store the manifest; again, if a part of it that was there is being deleted."""
@@ -155,7 +154,7 @@ class _Session:
         for result in self.store.blobs.put_many(self._wanted(entries, sources, paths)):
             if result.error is not None:
                 raise _about(paths[result.digest], result.error) from result.error
-            self._tell(sources[result.digest].size)
+            self.progress.done(1, sources[result.digest].size)
             self._renew()
 
     def _wanted(
@@ -168,6 +167,8 @@ class _Session:
                 if entry.digest in missing and entry.digest not in paths:
                     paths[entry.digest] = entry.path
                     yield sources[entry.digest]
+                elif entry.digest in missing:
+                    self.progress.done(1, entry.size or 0)  # equal to another file, which is on its way
 
     def _missing(self, entries: list[Entry], sources: dict[str, BlobSource]) -> set[Digest]:
         """Return which bytes of a batch of entries are to be put, whatever was condemned of the others rescued."""
@@ -177,12 +178,9 @@ class _Session:
         if lost := [entry for entry in entries if entry.digest in missing and entry.digest not in sources]:
             msg = f"the bytes of {lost[0].path!r} are not in the store (any more) — add the file again"
             raise CorruptError(msg)
-        self._tell(sum(entry.size or 0 for entry in entries if entry.digest not in missing))
+        there = [entry for entry in entries if entry.digest in sources and entry.digest not in missing]
+        self.progress.done(len(there), sum(entry.size or 0 for entry in there))
         return missing
-
-    def _tell(self, size: int) -> None:
-        if self.progress is not None:
-            self.progress(size)
 
     def _renew(self) -> None:
         if self.store.clock() >= self.renew_at:
@@ -196,6 +194,12 @@ def _condemned(scratch: Scratch, digests: Collection[Digest]) -> set[Digest]:
     for prefix in {digest[:PREFIX] for digest in digests}:
         found.update(Digest(digest) for digest, _ in scratch.items(CONDEMNED, prefix) if digest in digests)
     return found
+
+
+def _weight(changes: Iterable[Staged | Removed]) -> tuple[int, int]:
+    """Return how many files wait to be brought in, and their bytes."""
+    sizes = [each.source.size for each in changes if isinstance(each, Staged) and each.source is not None]
+    return len(sizes), sum(sizes)
 
 
 def _path_of(staged: Staged | Removed) -> str:

@@ -25,14 +25,14 @@ def test_a_bar_is_drawn_on_a_terminal_and_taken_away(monkeypatch: pytest.MonkeyP
     release = Event()
 
     def job() -> None:
-        uploads.tell(512)
+        uploads.done(1, 512)
         release.wait(10)
 
-    uploads.submit(job, 1024)
+    uploads.submit(job, 2, 1024)
     monkeypatch.setattr(screen, "flush", release.set)  # the bar was drawn: now the upload may end
     assert uploads.wait() == []
-    assert "uploading [###############               ] 512 B of 1.0 KiB" in screen.getvalue()
-    assert screen.getvalue().endswith("\r" + " " * 79 + "\r")
+    assert "uploading  [############            ]  1/2 files  512 B/1.0 KiB" in screen.getvalue()
+    assert screen.getvalue().endswith("\r\x1b[2K")
     uploads.close()
 
 
@@ -40,7 +40,7 @@ def test_a_bar_is_drawn_on_a_terminal_and_taken_away(monkeypatch: pytest.MonkeyP
 def test_nothing_is_drawn_where_nobody_looks_or_wants_it(monkeypatch: pytest.MonkeyPatch, screen: io.StringIO) -> None:
     monkeypatch.setattr(sys, "stderr", screen)
     uploads = Uploads(shown=not screen.isatty())
-    uploads.submit(lambda: None, 10)
+    uploads.submit(lambda: None, 1, 10)
     assert uploads.wait() == []
     assert screen.getvalue() == ""
     uploads.close()
@@ -57,7 +57,7 @@ def test_what_fails_is_told_in_order_and_stops_nothing_else() -> None:
         _ = 1 / 0
 
     for job in (missing, broken, lambda: done.append(1)):
-        uploads.submit(job, 0)
+        uploads.submit(job)
     first, second = uploads.wait()
     assert isinstance(first, NotFoundError)
     assert isinstance(second, UploadError)

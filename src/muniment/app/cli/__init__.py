@@ -52,10 +52,11 @@ def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> 
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Print the version."
 )
+@click.option("--quiet", "-q", is_flag=True, help="Show no progress on the terminal.")
 @click.pass_context
-def cli(context: click.Context, home: str | None) -> None:
+def cli(context: click.Context, home: str | None, quiet: bool) -> None:
     """Keep machine-learning artifacts as documents: versioned, linked, and every act on record."""
-    context.obj = {"home": home}
+    context.obj = {"home": home, "quiet": "true" if quiet else None}
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from muniment.app.catalog import Found
     from muniment.app.cli.show import Shown
     from muniment.app.config import Config
+    from muniment.app.progress import Progress
     from muniment.app.store import Store
     from muniment.domain.rows import ProjectRow
     from muniment.domain.values import SlotId
@@ -150,7 +153,17 @@ def settings() -> Config:
     """Return the settings in force."""
     from muniment.app import config  # noqa: PLC0415 (help needs none of it)
 
-    return config.load(home=(click.get_current_context().find_root().obj or {}).get("home"))
+    return config.load(**(click.get_current_context().find_root().obj or {}))
+
+
+def watched() -> AbstractContextManager[Progress]:
+    """Show how far what is done meanwhile is, on a terminal that is not to be left alone."""
+    from muniment.app.progress import SILENT, Bar  # noqa: PLC0415 (help needs none of it)
+
+    found = settings()
+    if found.flag("silent") or found.flag("quiet") or not sys.stderr.isatty():
+        return nullcontext(SILENT)
+    return Bar()
 
 
 def store() -> Store:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
@@ -14,11 +13,12 @@ import click
 from muniment.app import catalog, directory, reference, runs
 from muniment.app.catalog import Found
 from muniment.app.cli import describe, frame
-from muniment.app.cli.frame import command, store
+from muniment.app.cli.frame import command, store, watched
 from muniment.app.cli.show import One, Shown, human_size
 from muniment.app.download import download, verify_folder, verify_stored
 from muniment.app.log_artifact import Draft
 from muniment.app.manifests import Written
+from muniment.app.progress import Progress
 from muniment.app.runs import RunDraft
 from muniment.app.staging import POLICIES, Policy, Staged, Staging
 from muniment.app.store import Store
@@ -83,8 +83,8 @@ def put(
         msg = f"{name!r} is no name to log as — write [[entity/]project/]name, aliases with -a, and link it afterwards"
         raise InvalidNameError(msg)
     artifact_name(where.name)
-    with Staging(opened) as staging:
-        staged = _staged(opened, staging, path, policy)
+    with Staging(opened) as staging, watched() as progress:
+        staged = _staged(opened, staging, path, policy, progress)
         project = directory.create_project(opened, where.owner, where.project)
 
         def draft(written: Written) -> Draft:
@@ -101,11 +101,9 @@ def put(
             )
 
         with _running(opened, project, run_key, must_exist=resume) as run:
-            total = sum(each.entry.size or 0 for each in staged if each.source is not None)
-            with _bar(opened, "uploading", total) as progress:
-                logged = log_contents(
-                    opened.acting(run=run.run_id), project, staged, draft, run_id=run.run_id, progress=progress
-                )
+            logged = log_contents(
+                opened.acting(run=run.run_id), project, staged, draft, run_id=run.run_id, progress=progress
+            )
     found = catalog.origin(opened.views, logged.version_id)
     values = {**describe.version(opened, found), "created": logged.created, "run": run.key}
     made = "logged" if logged.created else "nothing new, the same content is there already:"
@@ -138,7 +136,15 @@ def get(
         raise TypeRefusedError(msg)
     runs.permit_download(opened, found)
     target = root or str(_default_root(opened, found))
-    done = download(opened, found, target, path_prefix=path_prefix, allow_missing_references=allow_missing_references)
+    with watched() as progress:
+        done = download(
+            opened,
+            found,
+            target,
+            path_prefix=path_prefix,
+            allow_missing_references=allow_missing_references,
+            progress=progress,
+        )
     runs.downloaded(opened, found.version.version_id, entries=done.entries, size=done.size)
     values = {
         "name": describe.display_name(found),
@@ -164,10 +170,11 @@ def verify(name: str, root: str | None) -> Shown:
     opened = store()
     found = frame.find(opened, name)
     label = describe.source_name(found)
-    if root is not None:
-        verify_folder(opened, found, root)
-        return One({"name": label, "root": root, "ok": True}, f"{root} is {label}")
-    checked = verify_stored(opened, found)
+    with watched() as progress:
+        if root is not None:
+            verify_folder(opened, found, root, progress=progress)
+            return One({"name": label, "root": root, "ok": True}, f"{root} is {label}")
+        checked = verify_stored(opened, found, progress=progress)
     return One({"name": label, "entries": checked, "ok": True}, f"{label}: {checked} files are what they were")
 
 
@@ -177,17 +184,17 @@ def _own_name(path: str) -> str:
     return last if last not in {"", ".", ".."} else Path(path).resolve().name
 
 
-def _staged(opened: Store, staging: Staging, path: str, policy: Policy) -> list[Staged]:
+def _staged(opened: Store, staging: Staging, path: str, policy: Policy, progress: Progress) -> list[Staged]:
     md5 = opened.config.text("digest") == "md5"
     if "://" in path:
         return [Staged(entry) for entry in reference.resolve(opened, path, md5=md5)]
     if os.path.isdir(path):  # noqa: PTH112 (text in, text out)
-        return staging.add_files(walk(path), policy=policy, md5=md5)
+        return staging.add_files(walk(path), policy=policy, md5=md5, progress=progress)
     try:
         os.stat(path)  # noqa: PTH116
     except OSError as error:
         raise unreadable(path, error) from error
-    return staging.add_files([(path, Path(path).name)], policy=policy, md5=md5)
+    return staging.add_files([(path, Path(path).name)], policy=policy, md5=md5, progress=progress)
 
 
 @contextmanager
@@ -211,16 +218,6 @@ def _running(opened: Store, project: ProjectRow, key: str | None, *, must_exist:
         raise
     if ours:
         runs.finish(opened, row)
-
-
-@contextmanager
-def _bar(opened: Store, label: str, total: int) -> Iterator[Callable[[int], None] | None]:
-    """Show how far it is, on a terminal that is not to be left alone."""
-    if not sys.stderr.isatty() or opened.config.flag("silent") or opened.config.flag("quiet"):
-        yield None
-        return
-    with click.progressbar(length=total, label=label, file=sys.stderr) as bar:
-        yield bar.update
 
 
 def _default_root(opened: Store, found: Found) -> Path:

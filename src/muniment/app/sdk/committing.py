@@ -51,14 +51,14 @@ class Committing(Naming):
         self._check_way(way)
         said = self.said.copy()
         said.metadata = plain_metadata(said.metadata)
-        size = 0
+        sizes: list[int] = []
         if self._contents is not None:
             self._check_targets(self._contents)
             self._contents.check()
-            size = sum(each.entry.size or 0 for each in self._contents.staged())
+            sizes = [each.source.size for each in self._contents.staged() if each.source is not None]
         self._store, self._handed = way.store, self.said.copy()
         self.finalize()
-        self._pending = uploads.submit(lambda: self._commit(uploads, way, said), size)
+        self._pending = uploads.submit(lambda: self._commit(uploads, way, said), len(sizes), sum(sizes))
 
     def go_nowhere(self) -> None:
         """Be kept by nobody, because the run is disabled."""
@@ -122,7 +122,7 @@ class Committing(Naming):
             contents.settle()
             if way.is_part and way.distributed_id is not None:
                 changes = contents.changes.values()
-                drafts.keep_part(way.store, way.project, self._name, way.distributed_id, changes, progress=uploads.tell)
+                drafts.keep_part(way.store, way.project, self._name, way.distributed_id, changes, progress=uploads)
                 contents.close()
                 return
             logged = self._upload(contents, uploads, way, said)
@@ -151,7 +151,7 @@ class Committing(Naming):
                 sources=sources,
             )
 
-        run_id, tell = way.producer, uploads.tell
+        run_id = way.producer
         if way.distributed_id is not None:
             return drafts.log_finished(
                 store,
@@ -162,13 +162,13 @@ class Committing(Naming):
                 draft,
                 onto_latest=self._incremental,
                 run_id=run_id,
-                progress=tell,
+                progress=uploads,
             )
         if self._incremental:
-            return drafts.log_onto_latest(store, project, name, changes, draft, run_id=run_id, progress=tell)
+            return drafts.log_onto_latest(store, project, name, changes, draft, run_id=run_id, progress=uploads)
         from_base = contents.base is not None
         return log_contents(
-            store, project, changes, draft, run_id=run_id, base=contents.base, incremental=from_base, progress=tell
+            store, project, changes, draft, run_id=run_id, base=contents.base, incremental=from_base, progress=uploads
         )
 
     def _log_again(self, way: Way) -> Logged:
