@@ -15,6 +15,7 @@ from muniment.domain.errors import (
     MunimentError,
     NotFoundError,
     PermissionDeniedError,
+    ProofError,
     RuleError,
     StorageError,
 )
@@ -62,6 +63,10 @@ def test_an_error_is_the_built_in_that_people_expect_too(error: type[MunimentErr
 
 def test_what_may_be_tried_again_is_no_rule() -> None:
     for name, class_ in TREE.items():
-        kinds = [kind for kind in (RuleError, ConflictError, NotFoundError, StorageError) if issubclass(class_, kind)]
+        kinds = [
+            kind
+            for kind in (RuleError, ConflictError, NotFoundError, ProofError, StorageError)
+            if issubclass(class_, kind)
+        ]
         assert len(kinds) == (0 if class_ is MunimentError else 1), name
     assert issubclass(CorruptError, StorageError)

@@ -21,8 +21,11 @@
      │   ├─ AliasMovedMeanwhileError  the alias does not point where the caller thought
      │   ├─ LeaseExpiredError         the upload took longer than its lease; upload again
      │   └─ CommandReusedError        the command id was used for another request
+     ├─ ProofError                    what was handed over does not prove what it says
+     │   └─ SplitViewError            two signed checkpoints of one ledger contradict each other
      └─ StorageError                  a backend failed; ``__cause__`` holds its own error
          ├─ CorruptError              stored bytes are not what they should be
+         ├─ RolledBackError           a witness saw more of the ledger than there is, or another one
          ├─ StorageFullError          no space is left
          └─ KeyFileError              the key file is missing, unreadable or belongs to another store
 """
@@ -106,12 +109,24 @@ class CommandReusedError(ConflictError):
     """The command id was used before, for another request."""
 
 
+class ProofError(MunimentError):
+    """What was handed over does not prove what it says: it was changed, or is about something else."""
+
+
+class SplitViewError(ProofError):
+    """Two signed checkpoints of one ledger contradict each other: it was shown differently to different people."""
+
+
 class StorageError(MunimentError):
     """A backend failed; ``__cause__`` holds the backend's own error."""
 
 
 class CorruptError(StorageError):
     """Stored bytes are not what they should be."""
+
+
+class RolledBackError(StorageError):
+    """A witness saw more of the ledger than there is, or another one: the database was put back or exchanged."""
 
 
 class StorageFullError(StorageError):

@@ -4,9 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from hashlib import sha256
+from typing import Final, NamedTuple
 
 EMPTY_ROOT = sha256().digest()
 HASH_BYTES = 32
+TILE_BITS: Final = 8
+TILE: Final = 1 << TILE_BITS
+"""How many hashes of one level make one of the next level that is kept."""
+_LAST: Final = TILE - 1
+
+
+class Tile(NamedTuple):
+    """The root of a complete subtree of ``256 ** level`` leaves; ``number`` counts those of its level from 0."""
+
+    level: int
+    number: int
+    hash: bytes
 
 
 def leaf_hash(data: bytes) -> bytes:
@@ -34,14 +47,29 @@ class Frontier:
         self.size = size
         self._roots = [roots[at : at + HASH_BYTES] for at in range(0, len(roots), HASH_BYTES)]
 
-    def append(self, leaf: bytes) -> None:
-        """Add the hash of the next leaf."""
+    def append(self, leaf: bytes) -> tuple[Tile, ...]:
+        """Add the hash of the next leaf; return the tiles that it completes, mostly none."""
         size = self.size
+        if size & _LAST == _LAST:
+            return self._complete(leaf)
         while size & 1:
             leaf = node_hash(self._roots.pop(), leaf)
             size >>= 1
         self._roots.append(leaf)
         self.size += 1
+        return ()
+
+    def _complete(self, leaf: bytes) -> tuple[Tile, ...]:
+        size, height, tiles = self.size, 0, []
+        while size & 1:
+            leaf = node_hash(self._roots.pop(), leaf)
+            size >>= 1
+            height += 1
+            if height % TILE_BITS == 0:
+                tiles.append(Tile(height // TILE_BITS, size, leaf))
+        self._roots.append(leaf)
+        self.size += 1
+        return tuple(tiles)
 
     def root(self) -> bytes:
         """Return the root of the tree so far."""
