@@ -4,12 +4,13 @@
 #   make check       everything that CI checks
 #   make setup       the environment for working on Muniment
 #   make bench       the measurements, next to their floors
+#   make torture     500 processes killed, and what they left behind
 
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore $(BIN)/python -m pip install -qq -c constraints.txt
 
-.PHONY: help demo demo-files check setup bench clean
+.PHONY: help demo demo-files check setup bench torture clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -54,6 +55,9 @@ check: .venv/dev.stamp
 bench: .venv/dev.stamp
 	$(BIN)/python benchmarks/files.py
 	$(BIN)/python benchmarks/scale.py
+
+torture: .venv/dev.stamp
+	$(BIN)/python -m tests.torture --write
 
 clean:
 	rm -rf .venv demo demo-files build dist .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis src/*.egg-info
