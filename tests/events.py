@@ -16,11 +16,13 @@ from muniment.domain import (
     approval,
     artifact,
     collection,
+    data_subject,
     hold,
     organisation,
     principal,
     project,
     registry,
+    request,
     run,
     team,
     version,
@@ -54,6 +56,8 @@ AGGREGATES: Final = (
     principal,
     approval,
     hold,
+    data_subject,
+    request,
 )
 
 TEXT: Final = st.text(st.characters(codec="utf-8"), max_size=12)

@@ -13,6 +13,7 @@
      │   ├─ NameTakenError            another live thing has this name
      │   ├─ VersionHeldError          aliases or links hold the version
      │   ├─ HeldError                 a hold is in force: nothing in its scope may be removed
+     │   ├─ SubjectErasedError        it is about a data subject who is being erased, or was
      │   ├─ ApprovalNeededError       the act takes two people, and only one of them agreed so far
      │   └─ VersionDeletedError       the version was deleted, or is gone for good
      │       └─ GoneError             its bytes were purged or erased, and a record says when
@@ -83,6 +84,10 @@ class GoneError(VersionDeletedError, LookupError):
 
 class HeldError(RuleError):
     """A hold is in force, and nothing in its scope may be removed."""
+
+
+class SubjectErasedError(RuleError):
+    """It is about a data subject who is being erased or was: nothing about them may come in."""
 
 
 class ApprovalNeededError(RuleError):
