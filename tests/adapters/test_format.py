@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from muniment.adapters.ledger.schema import newest
 from muniment.domain.alias import AliasMoved
 from muniment.domain.artifact import ArtifactCreated
 from muniment.domain.ports import Append, Command, Context, Outcome
@@ -161,7 +162,7 @@ def test_every_table_and_column_is_documented_and_no_other(tmp_path: Path) -> No
     with closing(sqlite3.connect(tmp_path / "ledger.sqlite3")) as connection:
         tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         there = {table: {row[1] for row in connection.execute(f'PRAGMA table_info("{table}")')} for table in tables}
-        assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (newest(),)
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         others = connection.execute("SELECT name FROM sqlite_master WHERE type NOT IN ('table', 'index')").fetchall()
     assert dict(documented()) == there
@@ -171,6 +172,12 @@ def test_every_table_and_column_is_documented_and_no_other(tmp_path: Path) -> No
 def test_every_column_of_an_event_is_in_the_leaf_or_said_to_be_behind_a_commitment() -> None:
     behind = {"state", "facts_blind", "words", "words_blind", "words_commit"}
     assert {*stranger.IN_LEAF.values(), *behind} == dict(documented())["events"]
+
+
+def test_the_number_of_the_schema_and_each_step_to_it_are_documented() -> None:
+    assert f"`PRAGMA user_version` is {newest()}" in TEXT
+    table = TEXT.split("### The number of the schema")[1].split("###")[0]
+    assert re.findall(r"^\| (\d+) \|", table, re.MULTILINE) == [str(number) for number in range(1, newest() + 1)]
 
 
 def test_its_links_lead_somewhere() -> None:

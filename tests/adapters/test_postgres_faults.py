@@ -12,7 +12,7 @@ import pytest
 from attrs import evolve
 
 from muniment.adapters import postgres
-from muniment.adapters.ledger import postgres_batch, postgres_schema
+from muniment.adapters.ledger import postgres_batch
 from muniment.adapters.ledger.postgres import PostgresLedger
 from muniment.domain.errors import CorruptError, InvalidValueError, StorageError
 from muniment.domain.ports import Append, Outcome, Receipt
@@ -246,20 +246,6 @@ def test_many_open_a_new_ledger_at_once(url: str) -> None:
         thread.join()
     assert len(found) == 8
     assert len(set(found)) == 1
-
-
-def test_a_newer_schema_is_refused_and_an_older_one_brought_up_to_date(
-    ledger: PostgresLedger, url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    append(ledger, P, created("p"))
-    monkeypatch.setattr(postgres_schema, "STEPS", [("CREATE TABLE added (n bigint)", "INSERT INTO added VALUES (7)")])
-    newer = postgres_ledger(url, Dial())
-    assert (newer.origin, newer.head()) == (ledger.origin, ledger.head())
-    newer.close()
-    assert sql(url, "SELECT n, version FROM added, ledger_head") == [(7, 2)]
-    monkeypatch.undo()
-    with pytest.raises(StorageError, match="has schema 2, this Muniment knows 1 — upgrade Muniment"):
-        postgres_ledger(url, Dial())
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,21 @@ from muniment.app.projections import FOLDS, audit, catalog
 from muniment.domain.alias import AliasMoved
 from muniment.domain.ports import Recorded
 from muniment.domain.registry import RegistryCreated, Visibility
-from muniment.domain.rows import ROWS, AliasRow, Cell, Change, Close, Insert, Patch, Put, RegistryRow, TimelineRow
+from muniment.domain.rows import (
+    ROWS,
+    Add,
+    AliasRow,
+    Cell,
+    Change,
+    Close,
+    Insert,
+    Patch,
+    Put,
+    RegistryRow,
+    TimelineRow,
+    key_of,
+    kind_of,
+)
 from muniment.domain.values import (
     ERASED,
     Audit,
@@ -61,14 +75,11 @@ def changes(event: Any, position: int = 1) -> list[Change]:
 
 def shape(change: Change) -> tuple[Any, ...]:
     """Return what a change does to which row, apart from the cells that words fill."""
-    if isinstance(change, Insert | Put):
-        key = tuple(getattr(change.row, name) for name in change.row.table.key)
-        return type(change), type(change.row), key
-    return type(change), change.kind, change.key
+    return type(change), kind_of(change), key_of(change)
 
 
 def cells(change: Change) -> Iterator[tuple[str, Cell]]:
-    if isinstance(change, Insert | Put):
+    if isinstance(change, Insert | Put | Add):
         yield from attrs.asdict(change.row, recurse=False).items()
     elif isinstance(change, Patch):
         yield from change.columns.items()
@@ -83,7 +94,7 @@ def test_every_fold_takes_every_event_with_and_without_its_words(class_: type) -
     @given(st.one_of(events(class_), events(class_).map(erased)), st.integers(1, 3))
     def check(event: Any, position: int) -> None:
         for change in changes(event, position):
-            kind = type(change.row) if isinstance(change, Insert | Put) else change.kind
+            kind = kind_of(change)
             assert kind in ROWS
             columns = {each.name for each in attrs.fields(kind)}
             for name, cell in cells(change):

@@ -24,6 +24,8 @@ from muniment.domain.rows import (
     Put,
     Row,
     TagRow,
+    key_of,
+    kind_of,
 )
 from muniment.domain.values import ArtifactId, ProjectId, RunId, VersionId
 from tests.conformance.views import Stand, alias
@@ -73,8 +75,7 @@ def _next(state: State, changes: Sequence[Change]) -> State | None:
     """Return the state after *changes*; ``None`` if they contradict each other."""
     state = dict(state)
     for change in changes:
-        kind = type(change.row) if isinstance(change, Insert | Put) else change.kind
-        place = (kind, _key(change.row) if isinstance(change, Insert | Put) else change.key)
+        place = (kind_of(change), key_of(change))
         match change:
             case Insert(row=row):
                 if place in state:
@@ -87,7 +88,7 @@ def _next(state: State, changes: Sequence[Change]) -> State | None:
                     state[place] = evolve(state[place], **columns)
             case Close():
                 state.pop(place, None)
-        if _clash(state, kind):
+        if _clash(state, place[0]):
             return None
     return state
 

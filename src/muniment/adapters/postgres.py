@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from random import SystemRandom
 from typing import Any, Final, TypeAlias, TypeVar
-from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import psycopg
 from attrs import define, field, frozen
@@ -80,7 +80,7 @@ class Address:
             _check_signs(url, parts)
             asked = parse_qsl(parts.query, keep_blank_values=True)
             schema = dict(asked).get("schema", schema)
-            kept = urlencode([(name, value) for name, value in asked if name != "schema"])
+            kept = urlencode([(name, value) for name, value in asked if name != "schema"], quote_via=quote)
             conninfo = urlunsplit((parts.scheme, parts.netloc, parts.path, kept, ""))
             if not parts.netloc and not conninfo.startswith(f"{parts.scheme}://"):
                 conninfo = f"{parts.scheme}://{conninfo.removeprefix(f'{parts.scheme}:')}"

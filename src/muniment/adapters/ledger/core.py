@@ -21,7 +21,7 @@ from muniment.domain.errors import CommandReusedError, ConflictError, RuleError
 from muniment.domain.merkle import Frontier
 from muniment.domain.ports import Append, Command, Decide, Fold, Outcome, Receipt, Recorded, Scratch, Views
 from muniment.domain.principal import Denied, access_stream
-from muniment.domain.rows import Change
+from muniment.domain.rows import Change, Row, kind_of
 from muniment.domain.values import Audit, EventId, Micros, StreamId
 
 S = TypeVar("S")
@@ -54,6 +54,20 @@ class Sheet(Protocol):
     """Rows that can be changed."""
 
     def apply(self, changes: Sequence[Change], seq: int) -> None: ...
+
+
+@frozen
+class Only:
+    """Rows of which only some kinds can be changed."""
+
+    sheet: Sheet
+    kinds: frozenset[type[Row]]
+
+    def apply(self, changes: Sequence[Change], seq: int) -> None:
+        """Apply the changes that concern those kinds."""
+        wanted = [change for change in changes if kind_of(change) in self.kinds]
+        if wanted:
+            self.sheet.apply(wanted, seq)
 
 
 class Desk(Sheet, Protocol):

@@ -9,8 +9,8 @@ machines. What happens when the server goes away is in ``postgres_batch``.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext
 from typing import Any, TypeVar
 
 from attrs import define, field
@@ -35,7 +35,7 @@ from muniment.adapters.ledger.verify import check_events, check_rows, root_of
 from muniment.adapters.postgres import Address, Connections, Cursor, storage_errors
 from muniment.domain.errors import CorruptError, StorageError
 from muniment.domain.ports import Command, Decide, Fold, Head, Receipt, Recorded, Scratch, Views
-from muniment.domain.rows import Change
+from muniment.domain.rows import Change, Row
 from muniment.domain.values import Micros, StreamId
 
 S = TypeVar("S")
@@ -72,7 +72,7 @@ class PostgresLedger:
         ledger = cls(Address.parse(url, SCHEMA), Core(codec or Codec(), folds, clock), rows, made_rows, make_views)
         try:
             with storage_errors(WHAT):
-                ledger.origin = open_tables(ledger._connections, rows)
+                ledger.origin = open_tables(ledger._connections, rows, ledger._remake)
         except BaseException:
             ledger.close()
             raise
@@ -156,6 +156,22 @@ class PostgresLedger:
 
     def _run_batch(self, batch: Sequence[Waiting]) -> None:
         self._batches.run(batch)
+
+    def _remake(self, cursor: Cursor, names: Collection[str], kinds: Sequence[type[Row]]) -> None:
+        """Make tables of rows again: inline rows from the events, batched projections begin again at nothing.
+
+        The old tables go last, for whoever reads them waits from then on.
+        """
+        inline = [kind for kind in kinds if kind.table.projection is None]
+        batched = sorted({kind.table.projection for kind in kinds if kind.table.projection})
+        for table, column in (("projections", "name"), ("parked", "projection")):
+            cursor.execute(f"DELETE FROM {table} WHERE {column} = ANY(%s::text[])".encode(), (batched,))
+        cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+        with self._made(asking(cursor)) if inline else nullcontext() as made:
+            self.rows.drop(cursor, names)
+            if kinds:
+                self.rows.create(cursor, kinds)
+            self.rows.fill(cursor, made, inline)
 
     @contextmanager
     def _made(self, ask: Callable[[str, tuple[Any, ...]], list[tuple[Any, ...]]]) -> Iterator[sqlite3.Cursor]:

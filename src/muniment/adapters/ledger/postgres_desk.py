@@ -12,6 +12,7 @@ import msgspec
 from attrs import define
 from psycopg.pq import TransactionStatus
 
+from muniment.adapters.ledger import schema
 from muniment.adapters.ledger.core import Kept, Tip
 from muniment.adapters.ledger.postgres_schema import COLUMNS, ORDER, TABLE, PostgresRows
 from muniment.adapters.ledger.record import Record, cells
@@ -161,8 +162,11 @@ def insert(cursor: Cursor, records: Sequence[Record], leaves: Sequence[bytes]) -
 
 def lock_tip(cursor: Cursor) -> tuple[Tip, int]:
     """Wait for the write lock; return where the ledger ends, and the id of this transaction."""
-    cursor.execute("SELECT size, frontier, recorded_at, pg_current_xact_id()::text FROM ledger_head FOR UPDATE")
+    cursor.execute(
+        "SELECT size, frontier, recorded_at, pg_current_xact_id()::text, version FROM ledger_head FOR UPDATE"
+    )
     row = _one(cursor)
+    schema.require_known(row[4])
     return _tip(row), int(row[3])
 
 

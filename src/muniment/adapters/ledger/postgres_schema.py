@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any, Final, Protocol, TypeAlias
 
+from psycopg import errors as pg
+
+from muniment.adapters.ledger import schema
 from muniment.adapters.postgres import Connection, Connections, Cursor, check_server, has_schema, one_at_a_time
-from muniment.domain.errors import CorruptError, StorageError
-from muniment.domain.rows import Change
+from muniment.domain.errors import CorruptError
+from muniment.domain.rows import Change, Row
 
 TABLE: Final = "events"
 COLUMNS: Final = (
@@ -68,49 +71,47 @@ TABLES: Final = (
     f"""CREATE TABLE scratch (
         kind {_TEXT} NOT NULL, key {_TEXT} NOT NULL, value bytea NOT NULL, expires_at bigint,
         PRIMARY KEY (kind, key))""",
+    *schema.PROJECTIONS_POSTGRES,
 )
-STEPS: Final[list[tuple[str, ...]]] = []
-"""What leads from each version of the tables to the next."""
 
 
-def newest() -> int:
-    """Return the version of the tables that this Muniment makes."""
-    return 1 + len(STEPS)
+Kinds: TypeAlias = Sequence[type[Row]]
+Remake: TypeAlias = Callable[[Cursor, Collection[str], Kinds], None]
+"""How tables of these names go, and those of these kinds come with the rows that the events say."""
 
 
 class PostgresRows(Protocol):
     """How the rows of the projections are kept in PostgreSQL."""
 
-    def create(self, cursor: Any) -> None: ...  # noqa: ANN401 (opaque)
+    def create(self, cursor: Any, kinds: Kinds = ...) -> None: ...  # noqa: ANN401 (opaque)
+    def drop(self, cursor: Any, names: Collection[str]) -> None: ...  # noqa: ANN401
     def apply(self, cursor: Any, changes: Sequence[Change], seq: int) -> None: ...  # noqa: ANN401
-    def clear(self, cursor: Any) -> None: ...  # noqa: ANN401
-    def dump(self, cursor: Any) -> Iterator[bytes]: ...  # noqa: ANN401
-    def fill(self, cursor: Any, made: Any) -> None: ...  # noqa: ANN401
+    def clear(self, cursor: Any, kinds: Kinds = ...) -> None: ...  # noqa: ANN401
+    def dump(self, cursor: Any, kinds: Kinds = ...) -> Iterator[bytes]: ...  # noqa: ANN401
+    def fill(self, cursor: Any, made: Any, kinds: Kinds = ...) -> None: ...  # noqa: ANN401
 
 
 class MadeRows(Protocol):
     """How rows are made in a passing SQLite database, where folding many events takes no round trips."""
 
-    def create(self, cursor: Any) -> None: ...  # noqa: ANN401 (opaque)
+    def create(self, cursor: Any, kinds: Kinds = ...) -> None: ...  # noqa: ANN401 (opaque)
     def apply(self, cursor: Any, changes: Sequence[Change], seq: int) -> None: ...  # noqa: ANN401
-    def dump(self, cursor: Any) -> Iterator[bytes]: ...  # noqa: ANN401
+    def dump(self, cursor: Any, kinds: Kinds = ...) -> Iterator[bytes]: ...  # noqa: ANN401
 
 
-def open_tables(connections: Connections, rows: PostgresRows) -> str:
+def open_tables(connections: Connections, rows: PostgresRows, remake: Remake) -> str:
     """Make the tables if they are not there, or bring them up to date; return the ledger's origin."""
     connection = connections.mine()
     check_server(connection)
     found = _found(connection)
-    if found is None or found[0] < newest():
+    if found is None or found[0] < schema.newest():
         with one_at_a_time(connection, connections.address.schema) as cursor:
             found = _found(connection)
             if found is None:
                 found = _make(cursor, connections.address.schema, rows)
-            elif found[0] < newest():
-                found = _upgrade(cursor, *found)
-    if found[0] > newest():
-        msg = f"the ledger has schema {found[0]}, this Muniment knows {newest()} — upgrade Muniment"
-        raise StorageError(msg)
+            elif found[0] < schema.newest():
+                _upgrade(cursor, found[0], remake)
+    schema.require_known(found[0])
     return found[1]
 
 
@@ -124,20 +125,27 @@ def _found(connection: Connection) -> tuple[int, str] | None:
     return rows[0][0], rows[0][1]
 
 
-def _make(cursor: Cursor, schema: str, rows: PostgresRows) -> tuple[int, str]:
-    if not has_schema(cursor, schema):
-        cursor.execute(f'CREATE SCHEMA "{schema}"'.encode())
+def _make(cursor: Cursor, place: str, rows: PostgresRows) -> tuple[int, str]:
+    if not has_schema(cursor, place):
+        cursor.execute(f'CREATE SCHEMA "{place}"'.encode())
     cursor.execute("; ".join(TABLES).encode())
     rows.create(cursor)
     head = "INSERT INTO ledger_head VALUES (1, %s, %s, 0, ''::bytea, 0)"
     origin = secrets.token_hex(16)
-    cursor.execute(head, (newest(), origin))
-    return newest(), origin
+    cursor.execute(head, (schema.newest(), origin))
+    return schema.newest(), origin
 
 
-def _upgrade(cursor: Cursor, found: int, origin: str) -> tuple[int, str]:
-    for step in STEPS[found - 1 :]:
-        for statement in step:
-            cursor.execute(statement.encode())
-    cursor.execute("UPDATE ledger_head SET version = %s", (newest(),))
-    return newest(), origin
+def _upgrade(cursor: Cursor, found: int, remake: Remake) -> None:
+    """Bring the tables up to date, while nobody writes; readers go on with what was committed."""
+    steps = schema.missing(found)
+    names, kinds = schema.remade(steps)
+    try:
+        cursor.execute("SELECT FROM ledger_head FOR UPDATE")
+        for step in steps:
+            for statement in step.postgres:
+                cursor.execute(statement.encode())
+        remake(cursor, names, kinds)
+        cursor.execute("UPDATE ledger_head SET version = %s", (schema.newest(),))
+    except (pg.ReadOnlySqlTransaction, pg.InsufficientPrivilege) as error:
+        raise schema.cannot_be_written(found) from error

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,14 +13,15 @@ from typing import Any, TypeVar
 from attrs import define, field
 from eventsourcing.sqlite import SQLiteDatastore
 
-from muniment.adapters.ledger import forking
+from muniment.adapters.ledger import forking, schema
 from muniment.adapters.ledger.batching import GroupCommit, Waiting
 from muniment.adapters.ledger.cargo import COMMANDS, SCRATCH, Cargo, paired, require_rows, unload
 from muniment.adapters.ledger.codec import Codec
-from muniment.adapters.ledger.core import COMMANDS_KEPT, Core, OpenTransaction, Tip, guarded
+from muniment.adapters.ledger.core import COMMANDS_KEPT, Core, Only, OpenTransaction, Sheet, Tip, guarded
 from muniment.adapters.ledger.record import recorded, whole
 from muniment.adapters.ledger.recorder import TABLE, LedgerRecorder
 from muniment.adapters.ledger.sqlite_desk import (
+    Kinds,
     MakeViews,
     SqliteDesk,
     SqliteScratch,
@@ -31,7 +32,7 @@ from muniment.adapters.ledger.sqlite_desk import (
     write_tip,
 )
 from muniment.adapters.ledger.sqlite_errors import damaged, storage_errors
-from muniment.adapters.ledger.sqlite_file import LedgerFile
+from muniment.adapters.ledger.sqlite_file import LedgerFile, number_of
 from muniment.adapters.ledger.verify import check_events, check_rows, root_of
 from muniment.domain.errors import StorageError
 from muniment.domain.merkle import Frontier
@@ -69,7 +70,7 @@ class SqliteLedger:
         ledger = cls(path, Core(codec or Codec(), folds, clock), rows, make_views, recorder)
         with storage_errors():
             try:
-                ledger.origin = ledger._file.open(rows)
+                ledger.origin = ledger._file.open(rows, ledger._remake)
             except BaseException:
                 ledger.close()
                 raise
@@ -103,11 +104,22 @@ class SqliteLedger:
         size: int = self._group.submit(lambda desk: guarded(desk, lambda: refold(desk)))
         return size
 
-    def _refold(self, cursor: sqlite3.Cursor, desk: SqliteDesk) -> int:
+    def _refold(self, cursor: sqlite3.Cursor, desk: Sheet) -> int:
         folded = 0
         for folded, record in enumerate(records(cursor, 0, None), 1):  # noqa: B007 (the count is wanted)
             self.core.refold(desk, record)
         return folded
+
+    def _remake(self, cursor: sqlite3.Cursor, names: Collection[str], kinds: Kinds) -> None:
+        """Make tables of rows again: inline rows from the events, batched projections begin again at nothing."""
+        self.rows.drop(cursor, names)
+        self.rows.create(cursor, kinds)
+        for name in {kind.table.projection for kind in kinds} - {None}:
+            cursor.execute("DELETE FROM projections WHERE name = ?", (name,))
+            cursor.execute("DELETE FROM parked WHERE projection = ?", (name,))
+        inline = frozenset(kind for kind in kinds if kind.table.projection is None)
+        if inline:
+            self._refold(cursor, Only(self._desk(cursor, read_tip(cursor)), inline))
 
     @contextmanager
     def cargo(self) -> Iterator[Cargo]:
@@ -168,6 +180,7 @@ class SqliteLedger:
     def _attempt_all(
         self, batch: Sequence[Waiting], cursor: sqlite3.Cursor
     ) -> list[tuple[Waiting, object, BaseException | None]]:
+        schema.require_known(number_of(cursor))
         _forget(cursor, self.core.clock())
         desk = self._desk(cursor, read_tip(cursor))
         before, outcomes = desk.tip.frontier.size, []

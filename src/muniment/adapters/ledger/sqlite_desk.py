@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import starmap, takewhile
 from typing import Any, Protocol, TypeAlias
 
@@ -19,7 +19,7 @@ from muniment.adapters.ledger.recorder import ORDER, TABLE, LedgerRecorder
 from muniment.adapters.ledger.sqlite_errors import damaged, storage_errors
 from muniment.domain.merkle import Frontier
 from muniment.domain.ports import Scratch, Views
-from muniment.domain.rows import Change
+from muniment.domain.rows import Change, Row
 from muniment.domain.values import Json, Micros, StreamId
 
 PAGE = 1000
@@ -29,13 +29,17 @@ END = 2**62
 """More events than any ledger has."""
 
 
+Kinds: TypeAlias = Sequence[type[Row]]
+
+
 class SqlRows(Protocol):
     """How the rows of the projections are kept in a database whose cursor is given."""
 
-    def create(self, cursor: Any) -> None: ...  # noqa: ANN401 (opaque)
+    def create(self, cursor: Any, kinds: Kinds = ...) -> None: ...  # noqa: ANN401 (opaque)
+    def drop(self, cursor: Any, names: Collection[str]) -> None: ...  # noqa: ANN401
     def apply(self, cursor: Any, changes: Sequence[Change], seq: int) -> None: ...  # noqa: ANN401
-    def clear(self, cursor: Any) -> None: ...  # noqa: ANN401
-    def dump(self, cursor: Any) -> Iterator[bytes]: ...  # noqa: ANN401
+    def clear(self, cursor: Any, kinds: Kinds = ...) -> None: ...  # noqa: ANN401
+    def dump(self, cursor: Any, kinds: Kinds = ...) -> Iterator[bytes]: ...  # noqa: ANN401
 
 
 MakeViews: TypeAlias = Callable[[Callable[[], sqlite3.Cursor]], Views]

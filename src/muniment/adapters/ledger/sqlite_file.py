@@ -6,22 +6,24 @@ import os
 import secrets
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from attrs import define, field
 
+from muniment.adapters.ledger import schema
 from muniment.adapters.ledger.batching import process_lock
 from muniment.adapters.ledger.recorder import CREATE
-from muniment.adapters.ledger.sqlite_desk import SqlRows
+from muniment.adapters.ledger.sqlite_desk import Kinds, SqlRows
 from muniment.adapters.ledger.sqlite_errors import damaged
 from muniment.domain.errors import StorageError
 
 C = TypeVar("C", bound=sqlite3.Connection)
+Remake: TypeAlias = Callable[[sqlite3.Cursor, Collection[str], Kinds], None]
+"""How tables of these names go, and those of these kinds come with the rows that the events say."""
 
-SCHEMA = 1
 TABLES = (
     CREATE,
     "CREATE TABLE leaves (seq INTEGER PRIMARY KEY, hash BLOB NOT NULL)",
@@ -36,6 +38,7 @@ TABLES = (
         kind TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, expires_at INTEGER,
         PRIMARY KEY (kind, key)) WITHOUT ROWID""",
     "CREATE INDEX scratch_expires_at ON scratch (expires_at) WHERE expires_at IS NOT NULL",
+    *schema.PROJECTIONS_SQLITE,
 )
 SETTINGS = ("synchronous = FULL", "secure_delete = ON", "temp_store = MEMORY")
 """Durable when it is said to be; what is deleted is overwritten; nothing of it goes to the folder for scratch files."""
@@ -90,23 +93,43 @@ class LedgerFile:
     _paused: list[threading.RLock] = field(factory=list)
     _opening: threading.RLock = field(factory=threading.RLock)
 
-    def open(self, rows: SqlRows) -> str:
-        """Make the file if it is not there; return the ledger's origin."""
+    def open(self, rows: SqlRows, remake: Remake) -> str:
+        """Make the file if it is not there, or bring it up to date; return the ledger's origin."""
         with self.locked():
             try:
                 self._make_once(rows)
             except OSError as error:
                 msg = f"the ledger cannot be made ({error.strerror}) — check the permissions of its folder"
                 raise StorageError(msg) from error
-            found = self.writer().execute("PRAGMA user_version").fetchone()[0]
-            if found > SCHEMA:
-                msg = f"the ledger has schema {found}, this Muniment knows {SCHEMA} — upgrade Muniment"
-                raise StorageError(msg)
+            found = number_of(self.writer())
+            schema.require_known(found)
+            if 0 < found < schema.newest():
+                self._upgrade(found, remake)
             row = self.writer().execute("SELECT origin FROM head").fetchone() if found else None
             if row is None:
                 what = f"{self.path.name} is not a ledger, or was cut off"
                 raise damaged(what)
             return str(row[0])
+
+    def _upgrade(self, found: int, remake: Remake) -> None:
+        """Bring the tables up to date in one transaction; readers go on with what was committed."""
+        steps = schema.missing(found)
+        names, kinds = schema.remade(steps)
+        cursor = self.writer().cursor()
+        try:
+            cursor.execute("BEGIN IMMEDIATE")
+            for step in steps:
+                for statement in step.sqlite:
+                    cursor.execute(statement)
+            remake(cursor, names, kinds)
+            cursor.execute(f"PRAGMA user_version = {schema.newest()}")
+            cursor.execute("COMMIT")
+        except BaseException as error:
+            if self.writer().in_transaction:
+                cursor.execute("ROLLBACK")
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_READONLY:
+                raise schema.cannot_be_written(found) from error
+            raise
 
     def _make_once(self, rows: SqlRows) -> None:
         """Build the file under another name first: what has its own name is whole."""
@@ -198,6 +221,11 @@ class LedgerFile:
             self._readers.pop(thread).close()
 
 
+def number_of(connection: sqlite3.Connection | sqlite3.Cursor) -> int:
+    """Return the number of the file's tables."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
 def _create(cursor: sqlite3.Cursor, rows: SqlRows) -> None:
     cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("BEGIN")
@@ -205,7 +233,7 @@ def _create(cursor: sqlite3.Cursor, rows: SqlRows) -> None:
         cursor.execute(statement)
     rows.create(cursor)
     cursor.execute("INSERT INTO head VALUES (1, ?, 0, x'', 0)", (secrets.token_hex(16),))
-    cursor.execute(f"PRAGMA user_version = {SCHEMA}")
+    cursor.execute(f"PRAGMA user_version = {schema.newest()}")
     cursor.execute("COMMIT")
 
 

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 from attrs import define, evolve, field
 
 from muniment.adapters.views import shape
-from muniment.domain.rows import ROWS, Cell, Change, Close, Insert, Lookup, Patch, Put, Row
+from muniment.domain.rows import EVERY, ROWS, Add, Cell, Change, Close, Insert, Lookup, Patch, Put, Row
 
 R = TypeVar("R", bound=Row)
 Cells: TypeAlias = tuple[Cell, ...]
@@ -127,6 +127,7 @@ class Shelf:
 
     def group(self, lookup: Lookup, cells: Cells, at: int | None) -> list[Place]:
         """Return the places of a lookup in ascending order, as of now or of a past event."""
+        shape.require_past(self.kind, past=at is not None)
         if at is None:
             return self.ordered.get((lookup, cells), [])
         return sorted(
@@ -138,7 +139,7 @@ class Shelf:
 
 
 def _shelves() -> dict[type[Row], Shelf]:
-    return {kind: Shelf(kind) for kind in ROWS}
+    return {kind: Shelf(kind) for kind in EVERY}
 
 
 @define(eq=False)
@@ -162,10 +163,10 @@ class MemoryViews:
         """Keep every change for good: marks given so far mean nothing any more."""
         self._undo.clear()
 
-    def clear(self) -> None:
-        """Remove every row, so that they can be made again from the events."""
+    def clear(self, kinds: Sequence[type[Row]] = ROWS) -> None:
+        """Remove every row of these kinds, so that they can be made again from the events."""
         self._undo.append((self._replace, (self._shelves,)))
-        self._shelves = _shelves()
+        self._shelves = self._shelves | {kind: Shelf(kind) for kind in kinds}
 
     def _replace(self, shelves: dict[type[Row], Shelf]) -> None:
         self._shelves = shelves
@@ -186,6 +187,8 @@ class MemoryViews:
                         self._add(evolve(held.row, **columns), seq)
                 case Close(kind=kind, key=key):
                     self._end(kind, key, seq)
+                case Add(row=row):
+                    self._total(row, seq)
 
     def _end(self, kind: type[Row], key: Cells, seq: int) -> Held | None:
         shelf = self._shelves[kind]
@@ -205,9 +208,23 @@ class MemoryViews:
         shelf.add(held)
         self._undo.append((shelf.remove, (held,)))
 
-    def dump(self) -> Iterator[bytes]:
+    def _total(self, row: Row, seq: int) -> None:
+        shelf, table = self._shelves[type(row)], row.table
+        held = shelf.live(shelf.key(row))
+        if held is None:
+            self._add(row, seq)
+            return
+        sums = {name: getattr(held.row, name) + getattr(row, name) for name in table.sums}
+        lasts = {name: getattr(row, name) for name in shape.last_ones(type(row))}
+        fresh = Held(evolve(held.row, **sums, **lasts), held.begin)
+        shelf.remove(held)
+        shelf.add(fresh)
+        self._undo += [(shelf.add, (held,)), (shelf.remove, (fresh,))]
+
+    def dump(self, kinds: Sequence[type[Row]] = ROWS) -> Iterator[bytes]:
         """Yield a line for each table and row, in the order of the keys."""
-        for kind, shelf in self._shelves.items():
+        for kind in kinds:
+            shelf = self._shelves[kind]
             yield shape.heading(kind)
             for key in sorted(shelf.history):
                 for held in shelf.history[key]:
@@ -215,6 +232,7 @@ class MemoryViews:
 
     def find(self, kind: type[R], /, *, at: int | None = None, **equal: Cell) -> R | None:
         """Return the one row whose key or unique columns have these values; ``None`` among them finds nothing."""
+        shape.require_past(kind, past=at is not None)
         names, shelf = shape.identity(kind, tuple(equal)), self._shelves[kind]
         cells = tuple(equal[name] for name in names)
         found: Iterable[Held]

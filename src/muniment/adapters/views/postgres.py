@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import closing
 from typing import Any, TypeAlias, TypeVar, cast
 
@@ -14,7 +14,8 @@ from psycopg import errors as pg
 from muniment.adapters.views import shape
 from muniment.adapters.views.postgres_statements import Plan, plan, schema
 from muniment.adapters.views.statements import plan as sqlite_plan
-from muniment.domain.rows import ROWS, Cell, Change, Close, Insert, Patch, Put, Row
+from muniment.adapters.views.statements import quoted
+from muniment.domain.rows import EVERY, ROWS, Add, Cell, Change, Close, Insert, Patch, Put, Row, kind_of
 
 R = TypeVar("R", bound=Row)
 
@@ -26,9 +27,9 @@ LARGEST = 2**63 - 1
 _REFUSED = (pg.IntegrityError, pg.DataError, OverflowError, UnicodeEncodeError)
 
 
-def create(cursor: Cursor) -> None:
-    """Create every table and its indexes."""
-    cursor.execute("; ".join(statement for kind in ROWS for statement in schema(kind)).encode())
+def create(cursor: Cursor, kinds: Sequence[type[Row]] = EVERY) -> None:
+    """Create the tables of these kinds and their indexes."""
+    cursor.execute("; ".join(statement for kind in kinds for statement in schema(kind)).encode())
 
 
 def apply(cursor: Cursor, changes: Sequence[Change], seq: int) -> None:
@@ -42,19 +43,24 @@ def apply(cursor: Cursor, changes: Sequence[Change], seq: int) -> None:
         try:
             _APPLY[type(change)](cursor, change, seq)
         except _REFUSED as error:
-            kind = type(change.row) if isinstance(change, Insert | Put) else change.kind
-            raise shape.contradiction(kind) from error
+            raise shape.contradiction(kind_of(change)) from error
 
 
-def clear(cursor: Cursor) -> None:
-    """Remove every row, so that they can be made again from the events."""
-    for kind in ROWS:
+def drop(cursor: Cursor, names: Collection[str]) -> None:
+    """Remove the tables of these names, whether they are there and still known or not."""
+    for name in names:
+        cursor.execute(f"DROP TABLE IF EXISTS {quoted(name)}".encode())
+
+
+def clear(cursor: Cursor, kinds: Sequence[type[Row]] = ROWS) -> None:
+    """Remove every row of these kinds, so that they can be made again from the events."""
+    for kind in kinds:
         cursor.execute(plan(kind).clear.encode())
 
 
-def dump(cursor: Cursor) -> Iterator[bytes]:
+def dump(cursor: Cursor, kinds: Sequence[type[Row]] = ROWS) -> Iterator[bytes]:
     """Yield a line for each table and row, in the order of the keys; the cursor is given back after each table."""
-    for kind in ROWS:
+    for kind in kinds:
         yield shape.heading(kind)
         stream = cast("Generator[tuple[Any, ...], None, None]", cursor.stream(plan(kind).dump.encode()))
         with closing(stream) as found:  # it keeps the connection for itself
@@ -62,9 +68,9 @@ def dump(cursor: Cursor) -> Iterator[bytes]:
                 yield shape.line(row)
 
 
-def fill(cursor: Cursor, made: sqlite3.Cursor) -> None:
+def fill(cursor: Cursor, made: sqlite3.Cursor, kinds: Sequence[type[Row]] = ROWS) -> None:
     """Copy all rows from the tables of the SQLite adapter, where folding many events takes no round trips."""
-    for kind in ROWS:
+    for kind in kinds:
         with cursor.copy(plan(kind).fill.encode()) as copy:
             for row in made.execute(sqlite_plan(kind).dump):
                 copy.write_row(row)
@@ -99,7 +105,14 @@ def _close(cursor: Cursor, change: Close, seq: int) -> None:
     cursor.execute(plan(change.kind).close.encode(), (seq, *change.key, *change.key))
 
 
-_APPLY: dict[type[Change], Callable[..., None]] = {Insert: _insert, Put: _put, Patch: _patch, Close: _close}
+def _add(cursor: Cursor, change: Add, seq: int) -> None:
+    row = change.row
+    wanted = plan(type(row))
+    if not cursor.execute(wanted.add.encode(), (*wanted.added(row), *wanted.key(row))).rowcount:
+        _put_row(cursor, wanted, row, seq)
+
+
+_APPLY: dict[type[Change], Callable[..., None]] = {Insert: _insert, Put: _put, Patch: _patch, Close: _close, Add: _add}
 
 
 @frozen

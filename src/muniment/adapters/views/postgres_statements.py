@@ -71,6 +71,8 @@ class Plan:
     key: Callable[[Row], tuple[Cell, ...]]
     insert: str
     close: str
+    add: str
+    added: Callable[[Row], tuple[Cell, ...]]
     dump: str
     clear: str
     fill: str
@@ -128,6 +130,8 @@ def plan(kind: type[Row]) -> Plan:
         key=_getter(key),
         insert=f"{_into(kind)} VALUES ({', '.join(_cast(kind, name) for name in names)}, %s, NULL) {_again(kind)}",
         close=f"UPDATE {table} SET to_seq = %s WHERE {_equal(kind, key)} AND from_seq = {newest} AND {LIVE}",
+        add=f"UPDATE {table} SET {_totals(kind)} WHERE {_equal(kind, key)} AND {LIVE}" if kind.table.sums else "",
+        added=_getter((*kind.table.sums, *shape.last_ones(kind))),
         dump=f"SELECT * FROM {table} ORDER BY {listed(key)}, from_seq",
         clear=f"DELETE FROM {table}",
         fill=f"COPY {table} ({listed(names)}, from_seq, to_seq) FROM STDIN",
@@ -136,6 +140,12 @@ def plan(kind: type[Row]) -> Plan:
 
 def _getter(names: tuple[str, ...]) -> Callable[[Row], tuple[Cell, ...]]:
     return lambda row: tuple(getattr(row, name) for name in names)
+
+
+def _totals(kind: type[Row]) -> str:
+    """Return what becomes of totals: some columns add up, some are those of the last event."""
+    sums = [f"{quoted(name)} = {quoted(name)} + {_cast(kind, name)}" for name in kind.table.sums]
+    return ", ".join([*sums, *(f"{quoted(name)} = {_cast(kind, name)}" for name in shape.last_ones(kind))])
 
 
 def _into(kind: type[Row]) -> str:
@@ -155,6 +165,7 @@ def _equal(kind: type[Row], names: tuple[str, ...]) -> str:
 
 
 def _find(kind: type[Row], names: tuple[str, ...], *, past: bool) -> Select:
+    shape.require_past(kind, past=past)
     found = shape.identity(kind, names)
     table, cells = quoted(kind.table.name), f"{listed(shape.columns(kind))}, from_seq, to_seq"
     where = f"FROM {table} WHERE {_equal(kind, names)}"
@@ -197,6 +208,7 @@ def _arms(
     descending: bool,
 ) -> Iterator[Select]:
     """Yield FROM clauses whose rows together are those asked for: live and past ones, and what sorts below all."""
+    shape.require_past(kind, past=past)
     shape.lookup(kind, names, order)
     sign = "<" if descending else ">"
     begin = [("a", f" AND {quoted(order)} {sign} {_cast(kind, order)}")] if after else [("", "")]

@@ -71,6 +71,20 @@ def patched(kind: type[Row], names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in columns(kind) if name in names)
 
 
+@once
+def last_ones(kind: type[Row]) -> tuple[str, ...]:
+    """Return the columns of totals that are taken over from the last event."""
+    table = kind.table
+    return tuple(name for name in columns(kind) if name not in {*table.key, *table.sums, *table.keeps})
+
+
+def require_past(kind: type[Row], *, past: bool) -> None:
+    """Refuse to look for the past of totals: ValueError."""
+    if past and kind.table.sums:
+        msg = f"{kind.table.name} holds totals of today — fold the events up to then for those of another day"
+        raise ValueError(msg)
+
+
 def contradiction(kind: type[Row]) -> StorageError:
     """Return the error for two live rows that claim one place, which only a wrong decision or fold leads to."""
     return StorageError(f"the rows of {kind.table.name} contradict each other — 'muniment rebuild' makes them again")

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 from attrs import frozen
 
 from muniment.adapters.views import shape
-from muniment.adapters.views.statements import plan, schema
+from muniment.adapters.views.statements import plan, quoted, schema
 from muniment.domain.errors import StorageError
-from muniment.domain.rows import ROWS, Cell, Change, Close, Insert, Patch, Put, Row
+from muniment.domain.rows import EVERY, ROWS, Add, Cell, Change, Close, Insert, Patch, Put, Row, kind_of
 
 R = TypeVar("R", bound=Row)
 
@@ -21,9 +21,9 @@ CursorSource: TypeAlias = Callable[[], sqlite3.Connection | sqlite3.Cursor]
 LARGEST = 2**63 - 1
 
 
-def create(cursor: sqlite3.Cursor) -> None:
-    """Create every table and its indexes."""
-    for kind in ROWS:
+def create(cursor: sqlite3.Cursor, kinds: Sequence[type[Row]] = EVERY) -> None:
+    """Create the tables of these kinds and their indexes."""
+    for kind in kinds:
         for statement in schema(kind):
             cursor.execute(statement)
 
@@ -39,25 +39,27 @@ def apply(cursor: sqlite3.Cursor, changes: Sequence[Change], seq: int) -> None:
         try:
             _APPLY[type(change)](cursor, change, seq)
         except (sqlite3.IntegrityError, OverflowError, UnicodeEncodeError) as error:
-            raise shape.contradiction(_kind(change)) from error
+            raise shape.contradiction(kind_of(change)) from error
 
 
-def clear(cursor: sqlite3.Cursor) -> None:
-    """Remove every row, so that they can be made again from the events."""
-    for kind in ROWS:
+def drop(cursor: sqlite3.Cursor, names: Collection[str]) -> None:
+    """Remove the tables of these names, whether they are there and still known or not."""
+    for name in names:
+        cursor.execute(f"DROP TABLE IF EXISTS {quoted(name)}")
+
+
+def clear(cursor: sqlite3.Cursor, kinds: Sequence[type[Row]] = ROWS) -> None:
+    """Remove every row of these kinds, so that they can be made again from the events."""
+    for kind in kinds:
         cursor.execute(plan(kind).clear)
 
 
-def dump(cursor: sqlite3.Cursor) -> Iterator[bytes]:
+def dump(cursor: sqlite3.Cursor, kinds: Sequence[type[Row]] = ROWS) -> Iterator[bytes]:
     """Yield a line for each table and row, in the order of the keys."""
-    for kind in ROWS:
+    for kind in kinds:
         yield shape.heading(kind)
         for row in cursor.execute(plan(kind).dump):
             yield shape.line(row)
-
-
-def _kind(change: Change) -> type[Row]:
-    return type(change.row) if isinstance(change, Insert | Put) else change.kind
 
 
 def _insert(cursor: sqlite3.Cursor, change: Insert, seq: int) -> None:
@@ -88,7 +90,15 @@ def _close(cursor: sqlite3.Cursor, change: Close, seq: int) -> None:
     cursor.execute(plan(change.kind).close, (seq, *change.key, *change.key))
 
 
-_APPLY: dict[type[Change], Callable[..., None]] = {Insert: _insert, Put: _put, Patch: _patch, Close: _close}
+def _add(cursor: sqlite3.Cursor, change: Add, seq: int) -> None:
+    row = change.row
+    wanted = plan(type(row))
+    cursor.execute(wanted.add, (*wanted.added(row), *wanted.key(row)))
+    if not cursor.rowcount:
+        cursor.execute(wanted.insert, (*wanted.values(row), seq))
+
+
+_APPLY: dict[type[Change], Callable[..., None]] = {Insert: _insert, Put: _put, Patch: _patch, Close: _close, Add: _add}
 
 
 @frozen

@@ -111,6 +111,8 @@ class Plan:
     key: Callable[[Row], tuple[Cell, ...]]
     insert: str
     close: str
+    add: str
+    added: Callable[[Row], tuple[Cell, ...]]
     dump: str
     clear: str
     patches: dict[tuple[str, ...], str] = field(factory=dict)
@@ -167,6 +169,8 @@ def plan(kind: type[Row]) -> Plan:
         key=_getter(key),
         insert=f"{_into(kind)} VALUES ({', '.join('?' * len(names))}, ?, NULL) {_again(kind)}",
         close=f"UPDATE {table} SET to_seq = ? WHERE {_equal(key)} AND from_seq = {newest} AND {LIVE}",
+        add=f"UPDATE {table} SET {_totals(kind)} WHERE {_equal(key)} AND {LIVE}" if kind.table.sums else "",
+        added=_getter((*kind.table.sums, *shape.last_ones(kind))) if kind.table.sums else lambda _: (),
         dump=f"SELECT * FROM {table} ORDER BY {listed(key)}, from_seq",
         clear=f"DELETE FROM {table}",
     )
@@ -177,6 +181,12 @@ def _getter(names: tuple[str, ...]) -> Callable[[Row], tuple[Cell, ...]]:
         return attrgetter(*names)
     single = attrgetter(names[0])
     return lambda row: (single(row),)
+
+
+def _totals(kind: type[Row]) -> str:
+    """Return what becomes of totals: some columns add up, some are those of the last event."""
+    sums = [f"{quoted(name)} = {quoted(name)} + ?" for name in kind.table.sums]
+    return ", ".join([*sums, *(f"{quoted(name)} = ?" for name in shape.last_ones(kind))])
 
 
 def _into(kind: type[Row]) -> str:
@@ -191,6 +201,7 @@ def _again(kind: type[Row]) -> str:
 
 
 def _find(kind: type[Row], names: tuple[str, ...], *, past: bool) -> Select:
+    shape.require_past(kind, past=past)
     found = shape.identity(kind, names)
     table, cells = quoted(kind.table.name), f"{listed(shape.columns(kind))}, from_seq, to_seq"
     if found == kind.table.key:
@@ -213,6 +224,7 @@ def _arms(
     kind: type[Row], names: tuple[str, ...], order: str, *, past: bool, after: bool, descending: bool
 ) -> Iterator[Select]:
     """Yield FROM clauses whose rows together are those asked for: live and past ones, and what sorts below all."""
+    shape.require_past(kind, past=past)
     found = shape.lookup(kind, names, order)
     begin = [("a", f" AND {quoted(order)} {'<' if descending else '>'} ?")] if after else [("", "")]
     if after and descending and order in shape.nullable(kind):
