@@ -271,14 +271,15 @@ def _differences(before: Row | None, after: Row | None) -> Iterator[Change]:
 
 def _value(row: Row | None, name: str) -> Json:
     if name == "ttl":
-        return _ttl(row)
+        return ttl_of(row)
     value = getattr(row, name, None)
     if value is not None and name in SLOTS:
         return _Slot(value)
     return value.split("\n") if name == "tags" and value else value or None
 
 
-def _ttl(row: Row | None) -> Json:
+def ttl_of(row: Row | None) -> Json:
+    """Return how long versions live as a row says it: a duration, ``never`` or ``inherit``; ``None`` if it does not."""
     rule, micros = getattr(row, "ttl_rule", None), getattr(row, "ttl_micros", None)
     if rule is None and micros is None:
         return None

@@ -18,6 +18,7 @@ COMMANDS = {
     "lineage": Lazy("story", "Show what something was made from and what was made from it."),
     "history": Lazy("story", "Show who did what to something, before and after."),
     "as-of": Lazy("story", "Say what a name meant at some moment."),
+    "diff": Lazy("diff", "Show what changed between two moments."),
     "events": Lazy("events", "Read, filter and follow the ledger."),
     "gc": Lazy("upkeep", "Remove bytes that nothing reaches any more."),
     "fsck": Lazy("upkeep", "Check everything that is stored."),
