@@ -30,7 +30,7 @@ Act: TypeAlias = Literal["open", "log", "link", "delete", "gc", "migrate"]
 PROJECT: Final = "torture"
 ARTIFACTS: Final = ("data", "net")
 REGISTRY: Final = "model"
-POINTS: Final[dict[Act, int]] = {"open": 200, "log": 400, "link": 100, "delete": 50, "gc": 300, "migrate": 900}
+POINTS: Final[dict[Act, int]] = {"open": 200, "log": 700, "link": 100, "delete": 50, "gc": 300, "migrate": 900}
 """The acts, and about how many points each has; who is killed later is killed in the middle of another."""
 AGES: Final = 2 * 3600 * 1_000_000
 """How much later, in microseconds, each life of a process is: longer than a lease lasts."""
