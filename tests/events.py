@@ -19,6 +19,7 @@ from muniment.domain import (
     data_subject,
     hold,
     organisation,
+    policy,
     principal,
     project,
     registry,
@@ -58,6 +59,7 @@ AGGREGATES: Final = (
     hold,
     data_subject,
     request,
+    policy,
 )
 
 TEXT: Final = st.text(st.characters(codec="utf-8"), max_size=12)
@@ -65,10 +67,19 @@ IDS: Final = st.text("0123456789abcdef", min_size=32, max_size=32)
 DIGESTS: Final = IDS.map(lambda text: f"d1{text[2:]}{text}")
 COMMITS: Final = IDS.map(lambda text: f"c0{text[2:]}{text}")
 TTLS: Final = st.sampled_from([INHERIT, NEVER]) | st.integers(1, LONGEST_TTL).map(Ttl.after)
+TERMS: Final = st.builds(
+    policy.Terms,
+    start=st.sampled_from(policy.Start),
+    minimum=st.none() | st.integers(1, 9),
+    maximum=st.none() | st.integers(9, LONGEST_TTL),
+    ending=st.sampled_from(policy.Ending),
+    keep_last=st.integers(1, 9),
+)
 PERSONAL: Final[st.SearchStrategy[Any]] = st.builds(Personal, IDS.map(SlotId), COMMITS)
 PLAIN: Final[Mapping[object, st.SearchStrategy[Any]]] = {
     Digest: DIGESTS,
     Ttl: TTLS,
+    policy.Terms: TERMS,
     bool: st.booleans(),
     int: st.integers(-(2**53) + 1, 2**53 - 1),
     str: IDS,

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, NewType, Union, get_args, get_origin
 
 from muniment.adapters.ledger.codec import WIRE_NAMES
 from muniment.domain.decider import Event
+from muniment.domain.policy import Terms
 from muniment.domain.values import Erased, Personal, Ttl
 from tests.events import deciders, fields, tier
 
@@ -30,6 +31,7 @@ STREAMS: Final = {
     "link-numbering": ("the links of a collection; an index there is the position minus one", "`<collection>:n`"),
     "numbering": ("the versions of an artifact; an index is the position minus one", "`<artifact>:n`"),
     "organisation": ("an organisation", "`<organisation>`"),
+    "policy": ("a retention policy", "`<policy>`"),
     "principal": ("somebody who acts", "`<principal>`"),
     "project": ("a project", "`<project>`"),
     "registry": ("a registry", "`<registry>`"),
@@ -58,10 +60,12 @@ Its fields stand in two JSON texts in UTF-8, with sorted keys and without spaces
 A field that is null is left out, and a field that the reader does not know is ignored.
 An *id* is 32 and a *digest* 64 lowercase hexadecimal characters; times and durations are whole microseconds.
 A *TTL* is `{"micros":…,"rule":…}`, its rule `inherit`, `never` or `after`, its `micros` null but for `after`.
+*Terms* are `{"ending":…,"keep_last":…,"maximum":…,"minimum":…,"start":…}`, the middle three integers or null.
+Their ending is `delete` or `review`, their start `created`, `last-used`, `unlinked` or `superseded`.
 The *class* of an event (governance, change, access, security) decides how long it is kept.
 A `?` marks a field that may be absent.
 """
-SHORT: Final = {Ttl: "TTL", int: "integer", str: "text", bool: "true or false"}
+SHORT: Final = {Ttl: "TTL", Terms: "terms", int: "integer", str: "text", bool: "true or false"}
 
 
 def kind(annotation: Any) -> str:

@@ -15,6 +15,7 @@ from muniment.domain import (
     data_subject,
     hold,
     organisation,
+    policy,
     principal,
     project,
     registry,
@@ -116,6 +117,15 @@ GOLDEN: Final[dict[str, tuple[Any, str, str | None]]] = {
         organisation.OrganisationRoleSet(A, ADMIN),
         '{"principal_id":"' + A + '","role":"admin"}',
         None,
+    ),
+    "policy.removed.1": (policy.PolicyRemoved(), "{}", None),
+    "policy.set.1": (
+        policy.PolicySet(
+            hold.ScopeKind.TYPE, A, policy.Terms(policy.Start.LAST_USED, 5, 7, policy.Ending.REVIEW, 3), "model", "law"
+        ),
+        '{"scope":"type","target":"' + A + '","terms":{"ending":"review","keep_last":3,"maximum":7,"minimum":5,'
+        '"start":"last-used"}}',
+        '{"citation":"law","type":"model"}',
     ),
     "principal.created.1": (
         principal.PrincipalCreated(principal.PrincipalKind.HUMAN, S),

@@ -197,7 +197,7 @@ def test_a_link_holds_what_expired_and_its_end_lets_it_go(scene: Scene) -> None:
     found = scene.link("net", "model/best")
     scene.pass_time(9 * DAY)
     assert collect.plan(scene.store).due == ()
-    assert "model/best:v0, which suspends" in collect.decide(scene.views, found.version, scene.clock.now, 0).because
+    assert "model/best:v0, which suspends" in collect.decide(scene.views, found.version, scene.clock.now, 0).why
     registry = scene.registry("model")
     registries.delete_collection(scene.store, catalog.collection_named(scene.views, registry, "best"))
     assert collect.act(scene.store).deleted == 1

@@ -1,149 +1,280 @@
-"""How long a version is kept, and why: a table, and what holds for any facts at any time."""
+"""How long a version is kept, and why: a table, and what holds for any facts, rules, holds and requests at any time."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import attrs
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from muniment.domain.retention import Action, Decision, Facts, decide, expiry
-from muniment.domain.values import INHERIT, LONGEST_TTL, NEVER, Ttl
+from muniment.domain.policy import Ending, Start, Terms
+from muniment.domain.retention import (
+    BOUND,
+    Action,
+    Decision,
+    Erasure,
+    Facts,
+    Level,
+    Rule,
+    clock_jumped,
+    decide,
+    expiry,
+    ttl_rule,
+)
+from muniment.domain.values import INHERIT, NEVER, Ttl
 from muniment.domain.version import State
-from tests.events import TTLS, is_sound
+from tests.events import TERMS
 
 SECOND, DAY = 1_000_000, 86_400_000_000
 BORN = 1_700_000_000_000_000
-KEEP, DELETE, PURGE = Action.KEEP, Action.DELETE, Action.PURGE
-WEEK, HOUR = Ttl.after(7 * DAY), Ttl.after(3600 * SECOND)
-
-OWN, ARTIFACTS, TEAMS = "its own TTL", "the TTL of its artifact", "the default TTL of its team"
-LINKED, NOBODY = "it is linked in acme/nets:v0, which suspends its TTL", "nobody set a TTL"
-GRACE, ORPHAN = "it was deleted, and the grace period decides", "its artifact or project was deleted"
-LINKS = ("acme/nets:v0",)
+KEEP, REVIEW, DELETE, ERASE, PURGE = Action.KEEP, Action.REVIEW, Action.DELETE, Action.ERASE, Action.PURGE
+LINK = ("acme/nets:v0",)
+DELETED = {"state": State.DELETED, "deleted_at": BORN + DAY, "grace": 7 * DAY}
+LONG = 10**6 * DAY
 
 
 def facts(**said: Any) -> Facts:
     return attrs.evolve(Facts(BORN), **said)
 
 
+def after(level: Level, days: int, name: str = "it") -> Rule:
+    return Rule(level, Terms(maximum=days * DAY), name)
+
+
+def at_least(days: int, citation: str | None = None, start: Start = Start.CREATED) -> Rule:
+    return Rule(Level.TEAM, Terms(start, minimum=days * DAY), "law", citation)
+
+
+def last(count: int, days: int | None = None, level: Level = Level.PROJECT) -> Rule:
+    return Rule(level, Terms(maximum=None if days is None else days * DAY, keep_last=count), "keep-last")
+
+
+OWN, WIDER = after(Level.VERSION, 7), after(Level.TEAM, 1)
+NEVER_ENDS = Rule(Level.VERSION, None, "it", never=True)
+IDLE = Rule(Level.PROJECT, Terms(Start.LAST_USED, maximum=7 * DAY), "idle")
+UNLINKED = Rule(Level.PROJECT, Terms(Start.UNLINKED, maximum=7 * DAY), "unlinked")
+SUPERSEDED = Rule(Level.PROJECT, Terms(Start.SUPERSEDED, maximum=7 * DAY), "superseded")
+LOOK = Rule(Level.PROJECT, Terms(maximum=7 * DAY, ending=Ending.REVIEW), "look")
+ASKED = Erasure("r", BORN + DAY)
+
+
 @pytest.mark.parametrize(
-    ("given_", "age", "action", "due", "because"),
+    ("given_", "rules", "age", "action", "due", "precedence"),
     [
-        (facts(), 10**6 * DAY, KEEP, None, NOBODY),
-        (facts(ttl=WEEK), 7 * DAY - 1, KEEP, 7 * DAY, OWN),
-        (facts(ttl=WEEK), 7 * DAY, DELETE, 7 * DAY, OWN),
-        (facts(ttl=WEEK), 7 * DAY + 1, DELETE, 7 * DAY, OWN),
-        (facts(ttl=NEVER), 10**6 * DAY, KEEP, None, f"{OWN} says never"),
-        (facts(ttl=NEVER, artifact_ttl=HOUR, team_ttl=DAY), 10**6 * DAY, KEEP, None, f"{OWN} says never"),
-        (facts(ttl=WEEK, artifact_ttl=NEVER), 7 * DAY, DELETE, 7 * DAY, OWN),
-        (facts(ttl=WEEK, artifact_ttl=HOUR, team_ttl=1), DAY, KEEP, 7 * DAY, OWN),
-        (facts(artifact_ttl=WEEK), 7 * DAY, DELETE, 7 * DAY, ARTIFACTS),
-        (facts(artifact_ttl=NEVER, team_ttl=DAY), 2 * DAY, KEEP, None, f"{ARTIFACTS} says never"),
-        (facts(artifact_ttl=WEEK, team_ttl=DAY), 2 * DAY, KEEP, 7 * DAY, ARTIFACTS),
-        (facts(team_ttl=DAY), DAY - 1, KEEP, DAY, TEAMS),
-        (facts(team_ttl=DAY), DAY, DELETE, DAY, TEAMS),
-        (facts(ttl=Ttl.after(SECOND // 2)), SECOND // 2 - 1, KEEP, SECOND // 2, OWN),
-        (facts(ttl=Ttl.after(SECOND // 2)), SECOND // 2, DELETE, SECOND // 2, OWN),
-        (facts(ttl=WEEK, links=LINKS), 8 * DAY, KEEP, None, LINKED),
-        (facts(orphaned=True, links=LINKS), 8 * DAY, KEEP, None, LINKED),
-        (facts(orphaned=True), 5, DELETE, 5, ORPHAN),
-        (facts(orphaned=True, ttl=NEVER), 5, DELETE, 5, ORPHAN),
-        (facts(state=State.DELETED, deleted_at=BORN + DAY, grace=7 * DAY), 8 * DAY - 1, KEEP, 8 * DAY, GRACE),
-        (facts(state=State.DELETED, deleted_at=BORN + DAY, grace=7 * DAY), 8 * DAY, PURGE, 8 * DAY, GRACE),
-        (facts(state=State.DELETED, deleted_at=BORN + DAY, ttl=NEVER), DAY, PURGE, DAY, GRACE),
-        (facts(state=State.DELETED, deleted_at=0, grace=DAY), 0, PURGE, DAY - BORN, GRACE),
-        (facts(state=State.DELETED, grace=DAY), DAY, PURGE, DAY, GRACE),
-        (facts(state=State.PURGED, ttl=WEEK, deleted_at=BORN), 10**6 * DAY, KEEP, None, "its bytes are gone already"),
+        (facts(), (), LONG, KEEP, None, "P7"),
+        (facts(personal=True), (), LONG, REVIEW, 0, "P7"),
+        (facts(personal=True), (OWN,), DAY, KEEP, 7 * DAY, "P6"),
+        (facts(), (OWN,), 7 * DAY - 1, KEEP, 7 * DAY, "P6"),
+        (facts(), (OWN,), 7 * DAY, DELETE, 7 * DAY, "P6"),
+        (facts(), (NEVER_ENDS, WIDER), LONG, KEEP, None, "P6"),
+        (facts(), (OWN, WIDER), 2 * DAY, KEEP, 7 * DAY, "P6"),
+        (facts(), (after(Level.TEAM, 9), after(Level.TEAM, 5)), 6 * DAY, DELETE, 5 * DAY, "P6"),
+        (facts(), (LOOK,), 8 * DAY, REVIEW, 7 * DAY, "P6"),
+        (facts(last_used_at=BORN + 30 * DAY), (IDLE,), 36 * DAY, KEEP, 37 * DAY, "P6"),
+        (facts(), (IDLE,), 7 * DAY, DELETE, 7 * DAY, "P6"),
+        (facts(), (UNLINKED,), LONG, KEEP, None, "P6"),
+        (facts(protected_until=BORN + DAY), (UNLINKED,), 8 * DAY, DELETE, 8 * DAY, "P6"),
+        (facts(), (SUPERSEDED,), LONG, KEEP, None, "P6"),
+        (facts(newer=(BORN + DAY, BORN + 9 * DAY)), (SUPERSEDED,), 8 * DAY, DELETE, 8 * DAY, "P6"),
+        (facts(newer=(BORN + DAY,)), (last(2),), LONG, KEEP, None, "P6"),
+        (facts(newer=(BORN + DAY, BORN + 2 * DAY)), (last(2),), 2 * DAY, DELETE, 2 * DAY, "P6"),
+        (facts(newer=(BORN + DAY,)), (last(2), OWN), LONG, KEEP, None, "P6"),
+        (facts(newer=(BORN + DAY,) * 2), (last(2, days=30),), 29 * DAY, KEEP, 30 * DAY, "P6"),
+        (facts(protected_by=LINK), (OWN,), LONG, KEEP, None, "P5"),
+        (facts(protected_by=LINK, orphaned=True), (), LONG, KEEP, None, "P5"),
+        (facts(protected_until=BORN + DAY, grace=DAY), (OWN,), 7 * DAY, DELETE, 7 * DAY, "P6"),
+        (facts(protected_until=BORN + 20 * DAY, grace=DAY), (OWN,), 20 * DAY, KEEP, 21 * DAY, "P6"),
+        (facts(protected_until=BORN + 20 * DAY, grace=DAY), (OWN,), 21 * DAY, DELETE, 21 * DAY, "P6"),
+        (facts(orphaned=True), (NEVER_ENDS,), 5, DELETE, 5, "P4"),
+        (facts(orphaned=True), (at_least(3),), 2 * DAY, KEEP, 3 * DAY, "P3"),
+        (facts(**DELETED), (), 8 * DAY - 1, KEEP, 8 * DAY, "P4"),
+        (facts(**DELETED), (NEVER_ENDS,), 8 * DAY, PURGE, 8 * DAY, "P4"),
+        (facts(**DELETED), (at_least(30),), 20 * DAY, KEEP, 30 * DAY, "P3"),
+        (facts(state=State.DELETED, grace=DAY), (), DAY, PURGE, DAY, "P4"),
+        (facts(), (OWN, at_least(30)), 29 * DAY, KEEP, 30 * DAY, "P3"),
+        (facts(), (OWN, at_least(30, "BGB 195"), at_least(60)), 59 * DAY, KEEP, 60 * DAY, "P1"),
+        (facts(), (OWN, at_least(3)), 7 * DAY, DELETE, 7 * DAY, "P6"),
+        (facts(), (OWN, at_least(3, start=Start.UNLINKED)), 7 * DAY, DELETE, 7 * DAY, "P6"),
+        (facts(), (OWN, at_least(3, start=Start.SUPERSEDED)), LONG, KEEP, None, "P3"),
+        (facts(state=State.PURGED, deleted_at=BORN), (OWN,), LONG, KEEP, None, "P7"),
     ],
 )
-def test_what_may_be_done_with_a_version_when_and_why(
-    given_: Facts, age: int, action: Action, due: int | None, because: str
+def test_what_may_be_done_with_a_version_and_when(
+    given_: Facts, rules: Sequence[Rule], age: int, action: Action, due: int | None, precedence: str
 ) -> None:
-    assert decide(given_, BORN + age) == Decision(action, None if due is None else BORN + due, because)
+    decision = decide(given_, rules, (), (), BORN + age)
+    found = decision.action, decision.due_at, decision.because[0].rule
+    assert found == (action, None if due is None else BORN + due, precedence), decision.why
 
 
-def test_a_version_that_is_linked_in_many_places_says_where() -> None:
-    assert (
-        decide(facts(links=("a/b:v0", "c/d:v7")), BORN).because
-        == "it is linked in a/b:v0, c/d:v7, which suspends its TTL"
+@pytest.mark.parametrize(
+    ("given_", "rules", "age", "action", "precedence"),
+    [
+        (facts(), (NEVER_ENDS,), DAY, ERASE, "P2"),
+        (facts(), (), DAY - 1, KEEP, "P2"),
+        (facts(protected_by=LINK), (last(9),), DAY, ERASE, "P2"),
+        (facts(**DELETED), (), DAY, ERASE, "P2"),
+        (facts(), (at_least(30),), DAY, ERASE, "P2"),
+        (facts(), (at_least(30, "HGB 257"),), 29 * DAY, KEEP, "P1"),
+        (facts(), (at_least(30, "HGB 257"),), 30 * DAY, ERASE, "P1"),
+        (facts(state=State.PURGED), (), DAY, KEEP, "P7"),
+    ],
+)
+def test_an_approved_erasure_beats_all_but_holds_and_the_law(
+    given_: Facts, rules: Sequence[Rule], age: int, action: Action, precedence: str
+) -> None:
+    decision = decide(given_, rules, (), (ASKED,), BORN + age)
+    assert (decision.action, decision.because[0].rule) == (action, precedence), decision.why
+    if given_.state is not State.PURGED:
+        assert decide(given_, rules, ("h",), (ASKED,), BORN + age).action is KEEP
+
+
+def test_a_decision_says_why_in_words() -> None:
+    assert decide(facts(), (OWN,), ("h2", "h1"), (), BORN).why == "hold h1 is in force; hold h2 is in force"
+    assert decide(facts(protected_by=LINK), (), (), (), BORN).why == (
+        "it is held by acme/nets:v0, which suspends its expiry"
     )
+    late = decide(facts(), (OWN, at_least(30, "HGB 257")), (), (), BORN)
+    assert late.why == "law keeps it for a minimum (HGB 257); it"
+    assert late.not_before == BORN + 30 * DAY
 
 
-times = st.integers(0, 4 * 10**15)
-durations = st.integers(0, LONGEST_TTL)
+def test_a_ttl_is_a_rule_unless_it_leaves_the_matter_to_others() -> None:
+    assert ttl_rule(Level.VERSION, INHERIT, "its own TTL") is None
+    assert ttl_rule(Level.VERSION, NEVER, "x") == Rule(Level.VERSION, None, "x", never=True)
+    half = ttl_rule(Level.VERSION, Ttl.after(SECOND // 2), "x")
+    assert half is not None
+    assert decide(facts(), (half,), (), (), BORN + SECOND // 2 - 1).action is KEEP
+    assert decide(facts(), (half,), (), (), BORN + SECOND // 2).action is DELETE
+
+
+@pytest.mark.parametrize(
+    ("now", "why"),
+    [
+        (BORN, None),
+        (BORN + BOUND, None),
+        (BORN + BOUND + 1, "days ahead"),
+        (BORN - 1, "behind the last event"),
+        (BORN + 3653 * DAY, "3,653.0 days ahead"),
+    ],
+)
+def test_a_clock_that_jumped_is_noticed(now: int, why: str | None) -> None:
+    found = clock_jumped(BORN, now)
+    assert found is None if why is None else why in str(found)
+
+
+times = st.integers(BORN, BORN + 40 * DAY)
+LAW = st.none() | st.just("law")
+LIMITS = st.builds(Rule, st.sampled_from(Level), TERMS, st.sampled_from("ab"), LAW)
+NEVERS = st.sampled_from(Level).map(lambda level: Rule(level, None, "b", never=True))
+rules = st.lists(
+    st.one_of(
+        LIMITS,
+        NEVERS,
+        st.builds(after, st.sampled_from(Level), st.integers(1, 30)),
+        st.builds(at_least, st.integers(1, 30), LAW, st.sampled_from(Start)),
+    ),
+    max_size=4,
+)
 any_facts = st.builds(
     Facts,
     created_at=times,
     state=st.sampled_from(State),
-    ttl=TTLS,
-    artifact_ttl=TTLS,
-    team_ttl=st.none() | durations,
-    links=st.lists(st.sampled_from(["a", "b"]), max_size=2).map(tuple),
+    last_used_at=st.none() | times,
+    newer=st.lists(times, max_size=4).map(lambda newer: tuple(sorted(newer))),
+    protected_by=st.lists(st.sampled_from("ab"), max_size=2).map(tuple),
+    protected_until=st.none() | times,
     orphaned=st.booleans(),
+    personal=st.booleans(),
     deleted_at=st.none() | times,
-    grace=durations,
+    grace=st.integers(0, 9 * DAY),
 )
-STRENGTH = {KEEP: 0, DELETE: 1, PURGE: 2}
+holds = st.lists(st.sampled_from(["h1", "h2"]), max_size=2)
+requests = st.lists(st.builds(Erasure, st.sampled_from(["r", "s"]), times), max_size=2)
+REMOVES = {DELETE, ERASE, PURGE}
 
 
-@given(any_facts, times)
-def test_there_is_always_one_decision_with_a_reason(given_: Facts, now: int) -> None:
-    decision = decide(given_, now)
-    assert decide(given_, now) == decision
+def removes(decision: Decision) -> bool:
+    return decision.action in REMOVES
+
+
+@given(any_facts, rules, holds, requests, times)
+def test_there_is_always_one_decision_with_a_reason(
+    given_: Facts, rules_: list[Rule], holds_: list[str], requests_: list[Erasure], now: int
+) -> None:
+    decision = decide(given_, rules_, holds_, requests_, now)
     assert decision.because
-    assert is_sound(given_.ttl)
-    may = {State.COMMITTED: {KEEP, DELETE}, State.DELETED: {KEEP, PURGE}, State.PURGED: {KEEP}}
+    assert decision == decide(given_, rules_, holds_, requests_, now)
+    may = {State.COMMITTED: {KEEP, REVIEW, DELETE, ERASE}, State.DELETED: {KEEP, PURGE, ERASE}, State.PURGED: {KEEP}}
     assert decision.action in may[given_.state]
     assert (decision.due_at is not None and decision.due_at <= now) == (decision.action is not KEEP)
+    assert decision.not_before is None or not removes(decision) or decision.not_before <= now
 
 
-@given(any_facts, times)
-def test_a_link_never_makes_an_end_earlier(given_: Facts, now: int) -> None:
-    bare, linked = (decide(attrs.evolve(given_, links=links), now) for links in ((), LINKS))
-    assert STRENGTH[linked.action] <= STRENGTH[bare.action]
-    assert linked.due_at is None or (bare.due_at is not None and linked.due_at >= bare.due_at)
-
-
-@given(any_facts, times)
-def test_when_the_last_link_ends_the_ttl_counts_from_the_creation_as_if_it_had_never_been(
-    given_: Facts, now: int
+@given(any_facts, rules, holds, requests, times, st.randoms())
+def test_the_order_of_rules_holds_and_requests_makes_no_difference(
+    given_: Facts, rules_: list[Rule], holds_: list[str], requests_: list[Erasure], now: int, chance: Any
 ) -> None:
-    never_linked = attrs.evolve(given_, links=())
-    linked = attrs.evolve(never_linked, links=LINKS)
-    assert expiry(linked) == expiry(never_linked)
-    assert decide(attrs.evolve(linked, links=()), now) == decide(never_linked, now)
+    decision = decide(given_, rules_, holds_, requests_, now)
+    for each in (rules_, holds_, requests_):
+        chance.shuffle(each)
+    assert decide(given_, rules_, holds_, requests_, now) == decision
 
 
-@given(any_facts, times, durations)
-def test_what_may_be_done_now_may_be_done_later(given_: Facts, now: int, later: int) -> None:
-    assert STRENGTH[decide(given_, now + later).action] >= STRENGTH[decide(given_, now).action]
+@given(any_facts, rules, requests, times)
+def test_a_held_version_is_kept_whoever_asks(
+    given_: Facts, rules_: list[Rule], requests_: list[Erasure], now: int
+) -> None:
+    assert decide(given_, rules_, ("h",), requests_, now).action is KEEP
+    assert decide(given_, (), ("h",), requests_, now).action is KEEP
 
 
-@given(any_facts, durations)
-def test_a_ttl_is_exact_to_the_microsecond_and_counts_from_the_creation(given_: Facts, micros: int) -> None:
-    ttl = Ttl.after(micros + 1) if micros < LONGEST_TTL else Ttl.after(micros)
-    live = attrs.evolve(given_, state=State.COMMITTED, links=(), orphaned=False, ttl=ttl)
-    assert ttl.micros is not None
-    due = live.created_at + ttl.micros
-    assert decide(live, due - 1) == Decision(KEEP, due, OWN)
-    assert decide(live, due) == Decision(DELETE, due, OWN)
+@given(any_facts, rules, requests, times, st.builds(at_least, st.integers(1, 30), st.none() | st.just("law")))
+def test_a_minimum_never_makes_a_removal_earlier(
+    given_: Facts, rules_: list[Rule], requests_: list[Erasure], now: int, minimum: Rule
+) -> None:
+    without, with_ = (decide(given_, each, (), requests_, now) for each in (rules_, [*rules_, minimum]))
+    assert not removes(with_) or removes(without)
+    if removes(with_):
+        assert with_.due_at is not None
+        assert without.due_at is not None
+        assert with_.due_at >= without.due_at
 
 
-@given(any_facts, st.integers(-LONGEST_TTL, LONGEST_TTL), times)
-def test_moving_everything_in_time_moves_the_decision(given_: Facts, by: int, now: int) -> None:
-    deleted_at = None if given_.deleted_at is None else given_.deleted_at + by
-    moved = decide(attrs.evolve(given_, created_at=given_.created_at + by, deleted_at=deleted_at), now + by)
-    before = decide(given_, now)
-    assert moved == attrs.evolve(before, due_at=None if before.due_at is None else before.due_at + by)
+@given(any_facts, rules, times)
+def test_a_link_never_makes_an_end_earlier(given_: Facts, rules_: list[Rule], now: int) -> None:
+    bare = decide(attrs.evolve(given_, protected_by=()), rules_, (), (), now)
+    linked = decide(attrs.evolve(given_, protected_by=LINK), rules_, (), (), now)
+    assert not removes(linked) or removes(bare)
 
 
-@given(any_facts)
-def test_who_says_nothing_leaves_it_to_the_next(given_: Facts) -> None:
-    silent = attrs.evolve(given_, ttl=INHERIT)
-    assert expiry(silent)[1] != OWN
-    more_silent = attrs.evolve(silent, artifact_ttl=INHERIT)
-    assert expiry(more_silent)[1] in {TEAMS, NOBODY}
-    assert expiry(attrs.evolve(more_silent, team_ttl=None)) == (None, NOBODY)
+@given(any_facts, rules, requests, times, st.integers(0, 99 * DAY))
+def test_what_may_be_removed_now_may_be_removed_later(
+    given_: Facts, rules_: list[Rule], requests_: list[Erasure], now: int, later: int
+) -> None:
+    decision = decide(given_, rules_, (), requests_, now)
+    if decision.action is not KEEP:
+        assert decide(given_, rules_, (), requests_, now + later).action is decision.action
+
+
+@given(any_facts, rules, times, st.integers(0, 40 * DAY))
+def test_when_protection_ends_the_old_end_comes_back_and_not_before_a_grace_period(
+    given_: Facts, rules_: list[Rule], ended: int, grace: int
+) -> None:
+    created = [rule for rule in rules_ if rule.terms is None or rule.terms.start is Start.CREATED]
+    live = attrs.evolve(given_, state=State.COMMITTED, orphaned=False, personal=False, protected_by=(), grace=grace)
+    before = decide(attrs.evolve(live, protected_until=None), created, (), (), 0).due_at
+    after_ = decide(attrs.evolve(live, protected_until=ended), created, (), (), 0).due_at
+    assume(before is not None)
+    assert before is not None
+    assert after_ == max(before, ended + grace)
+
+
+@given(any_facts, rules)
+def test_the_narrowest_that_says_anything_decides(given_: Facts, rules_: list[Rule]) -> None:
+    own = after(Level.VERSION, 3)
+    wider = [rule for rule in rules_ if rule.level > Level.VERSION]
+    assert expiry(given_, [own, *wider]) == (given_.created_at + 3 * DAY, own)

@@ -26,7 +26,7 @@ from muniment.domain import version as versions
 from muniment.domain.errors import CorruptError, NotFoundError, StorageError
 from muniment.domain.ports import Scratch, Transaction, Views
 from muniment.domain.registry import require_role
-from muniment.domain.retention import Action, Decision, Facts
+from muniment.domain.retention import Action, Decision, Facts, Level, ttl_rule
 from muniment.domain.rows import ArtifactRow, ProjectRow, TeamRow, VersionRow
 from muniment.domain.values import Digest, Micros, Role, SlotId, Ttl, TtlRule, VersionId
 from muniment.domain.version import Cause, State
@@ -133,18 +133,22 @@ def decide(views: Views, version: VersionRow, now: Micros, grace: Micros) -> Dec
     artifact = views.find(ArtifactRow, artifact_id=version.artifact_id)
     project = views.find(ProjectRow, project_id=artifact.project_id) if artifact else None
     team = views.find(TeamRow, team_id=project.team_id) if project else None
+    team_ttl = Ttl() if team is None or team.ttl_micros is None else Ttl.after(team.ttl_micros)
+    artifact_ttl = Ttl(TtlRule(artifact.ttl_rule), artifact.ttl_micros) if artifact else Ttl()
+    rules = (
+        ttl_rule(Level.VERSION, Ttl(TtlRule(version.ttl_rule), version.ttl_micros), "its own TTL"),
+        ttl_rule(Level.ARTIFACT, artifact_ttl, "the TTL of its artifact"),
+        ttl_rule(Level.TEAM, team_ttl, "the default TTL of its team"),
+    )
     facts = Facts(
         created_at=version.created_at,
         state=State(version.state),
-        ttl=Ttl(TtlRule(version.ttl_rule), version.ttl_micros),
-        artifact_ttl=Ttl(TtlRule(artifact.ttl_rule), artifact.ttl_micros) if artifact else Ttl(),
-        team_ttl=team.ttl_micros if team else None,
-        links=catalog.link_names(catalog.links_of(views, version.version_id)),
+        protected_by=catalog.link_names(catalog.links_of(views, version.version_id)),
         orphaned=project is None,
         deleted_at=version.deleted_at,
         grace=grace,
     )
-    return retention.decide(facts, now)
+    return retention.decide(facts, [rule for rule in rules if rule is not None], (), (), now)
 
 
 def _due(store: Store) -> Iterator[Due]:
@@ -153,7 +157,7 @@ def _due(store: Store) -> Iterator[Due]:
         for version in _in_state(store, state):
             decision = decide(store.views, version, now, grace)
             if decision.action is not Action.KEEP:
-                yield Due(version.version_id, _name(store, version), decision.action, decision.because)
+                yield Due(version.version_id, _name(store, version), decision.action, decision.why)
 
 
 def _in_state(store: Store, state: State) -> Iterator[VersionRow]:
