@@ -25,6 +25,7 @@ from muniment.domain.errors import CorruptError
 from muniment.domain.merkle import Frontier
 from muniment.domain.rows import ROWS
 from tests.acts import Acts, story
+from tests.conformance.ledger_acts import Dial, P, append, version
 from tests.stores import Clock, sqlite_ledger, sqlite_store
 
 STORED = dict(zip(COLUMNS, ORDER.split(", "), strict=True))
@@ -76,6 +77,28 @@ def names(faults: list[str], seq: int) -> bool:
 
 def test_the_story_is_clean(copy: Path) -> None:
     assert verified(copy) == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "fault"),
+    [
+        ("UPDATE tiles SET hash = zeroblob(32) WHERE number = 1", "tile 1 of level 1 was changed"),
+        ("DELETE FROM tiles WHERE number = 0", "tile 0 of level 1 is missing"),
+        ("DELETE FROM tiles WHERE number = 1", "tile 1 of level 1 is missing"),
+        ("INSERT INTO tiles VALUES (1, 2, zeroblob(32))", "tile 2 of level 1 was changed"),
+        ("INSERT INTO tiles VALUES (7, 0, zeroblob(32))", "tile 0 of level 7 was changed"),
+        ("UPDATE tiles SET level = 'x' WHERE number = 1", "tile 1 of level 'x' was changed"),
+    ],
+)
+def test_tiles_that_do_not_fit_their_leaves(tmp_path: Path, statement: str, fault: str) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    with closing(sqlite_ledger(path, Dial())) as ledger:
+        append(ledger, P, *(version() for _ in range(600)))
+        assert list(ledger.verify()) == []
+    attack(path, statement)
+    found = verified(path)
+    assert any(fault in each for each in found)
+    assert all("tile" in each for each in found)
 
 
 # --- one place, leaves left as they are ------------------------------------------------------------------------------

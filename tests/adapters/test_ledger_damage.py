@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from muniment.adapters.ledger.schema import newest
 from muniment.domain.errors import CorruptError, MunimentError, StorageError
 from muniment.domain.ports import Outcome
 from muniment.domain.rows import ProjectRow, VersionRow
@@ -106,8 +107,8 @@ def test_another_programs_database_is_no_ledger(tmp_path: Path) -> None:
 
 def test_a_ledger_of_a_later_muniment_is_refused(copy: Path) -> None:
     with closing(sqlite3.connect(copy)) as connection:
-        connection.execute("PRAGMA user_version = 9")
-    with pytest.raises(StorageError, match="schema 9, this Muniment knows 1"):
+        connection.execute("PRAGMA user_version = 99")
+    with pytest.raises(StorageError, match=f"schema 99, this Muniment knows {newest()}"):
         sqlite_ledger(copy, Clock())
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from hashlib import sha256
 from typing import Any
 
 import pytest
 
 from muniment.domain import alias, artifact, principal, project
 from muniment.domain.errors import (
+    ConflictError,
     NotFoundError,
 )
-from muniment.domain.merkle import EMPTY_ROOT, tree_root
+from muniment.domain.merkle import EMPTY_ROOT, leaf_hash, tree_root
 from muniment.domain.ports import (
     Append,
     Ledger,
@@ -19,6 +22,7 @@ from muniment.domain.ports import (
 )
 from muniment.domain.principal import access_stream
 from muniment.domain.project import ProjectRenamed
+from muniment.domain.proof import Tree, verify_consistency, verify_inclusion
 from muniment.domain.rows import ArtifactRow, ProjectRow
 from muniment.domain.values import (
     ProjectId,
@@ -129,6 +133,56 @@ class LedgerConformance(LedgerWriting):
         assert roots[1] != roots[0] == EMPTY_ROOT
         assert roots[2] != tree_root([roots[1], roots[1]])
         assert len(set(roots)) == 6
+
+    def test_proofs_can_be_made_from_the_hashes_that_are_kept(self, ledger: Ledger) -> None:
+        append(ledger, P, *(version() for _ in range(700)))
+        root, size = ledger.head().root, 700
+        assert [len(ledger.subtrees(1, 0, 9)), len(ledger.subtrees(2, 0, 9))] == [2, 0]
+        leaves = list(ledger.subtrees(0, 0, size))
+        assert (tree_root(leaves), tree_root(leaves[:256])) == (root, ledger.subtrees(1, 0, 1)[0])
+        assert ledger.subtrees(0, 698, 800) == leaves[698:]
+        tree = Tree(size, ledger.subtrees)
+        assert tree.root() == root
+        for index in (0, 255, 256, 511, 512, 699):
+            verify_inclusion(index, size, leaf_hash(ledger.leaf(index + 1).text), tree.inclusion(index), root)
+        for old in (1, 256, 300, 512, 699, 700):
+            verify_consistency(old, size, tree.consistency(old), ledger.root(old), root)
+        assert list(ledger.verify()) == []
+
+    def test_a_command_that_is_undone_leaves_no_tiles(self, ledger: Ledger) -> None:
+        append(ledger, P, *(version() for _ in range(200)))
+
+        def fail(_: Transaction) -> Outcome:
+            raise ZeroDivisionError
+
+        for _ in range(2):
+            with pytest.raises(ConflictError):
+                ledger.transact(
+                    command(),
+                    lambda _: Outcome((Append(Q, 0, tuple(version() for _ in range(100))), Append(P, 7, (version(),)))),
+                )
+            with pytest.raises(ZeroDivisionError):
+                ledger.transact(command(), fail)
+        append(ledger, P, *(version() for _ in range(400)), expected=200)
+        assert len(ledger.subtrees(1, 0, 9)) == 2
+        assert list(ledger.verify()) == []
+
+    def test_what_a_leaf_stands_for_can_be_shown(self, ledger: Ledger) -> None:
+        append(ledger, P, created("p"))
+        append(ledger, access_stream(ACTOR), principal.VersionUsed(VersionId("ee" * 16)))
+        named, wordless = ledger.leaf(1), ledger.leaf(2)
+        assert [leaf_hash(each.text) for each in (named, wordless)] == list(ledger.subtrees(0, 0, 2))
+        leaf = json.loads(named.text)
+        assert (leaf["seq"], leaf["type"], leaf["stream"]) == (1, "project.created.1", P)
+        assert leaf["facts_commit"] == sha256(named.facts_blind + named.facts).hexdigest()
+        assert named.words is not None
+        assert named.words_blind is not None
+        assert leaf["words_commit"] == sha256(named.words_blind + named.words).hexdigest()
+        assert json.loads(named.words) == {"name": "p"}
+        assert (wordless.words, wordless.words_blind) == (None, None)
+        for seq in (0, 3):
+            with pytest.raises(NotFoundError, match=f"no event {seq}"):
+                ledger.leaf(seq)
 
     # --- projections -----------------------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from typing import Any
 from muniment.adapters.ledger import postgres_schema
 from muniment.adapters.views import postgres_statements
 from muniment.app import registries, runs
-from muniment.domain.rows import ROWS
+from muniment.domain.rows import EVERY
 from tests.app.scene import Scene
 from tests.stores import Clock, sqlite_store
 
@@ -45,10 +45,10 @@ def taken(path: Path) -> dict[str, Any]:
     """Return the statements and the rows."""
     with closing(sqlite3.connect(path)) as connection:
         made = connection.execute("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid").fetchall()
-        tables = [*OWN, *(kind.table.name for kind in ROWS)]
+        tables = [*OWN, *(kind.table.name for kind in EVERY)]
         rows = {name: connection.execute(f'SELECT * FROM "{name}"').fetchall() for name in tables}  # noqa: S608
         (number,) = connection.execute("PRAGMA user_version").fetchone()
-    statements = (statement for kind in ROWS for statement in postgres_statements.schema(kind))
+    statements = (statement for kind in EVERY for statement in postgres_statements.schema(kind))
     return {
         "number": number,
         "sqlite": [sql for (sql,) in made],

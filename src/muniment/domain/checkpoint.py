@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from typing import Final, NoReturn
 
 from attrs import frozen
 
+from muniment.domain import base64
 from muniment.domain.errors import InvalidValueError
 from muniment.domain.merkle import HASH_BYTES
 
@@ -45,7 +44,7 @@ class Checkpoint:
 
     def text(self) -> str:
         """Return the text that is signed: origin, size and root, a line each."""
-        return f"{self.origin}\n{self.size}\n{_base64(self.root)}\n"
+        return f"{self.origin}\n{self.size}\n{base64.encode(self.root)}\n"
 
     @classmethod
     def parse(cls, text: str) -> Checkpoint:
@@ -56,6 +55,11 @@ class Checkpoint:
         if not _SIZE.fullmatch(lines[1]):
             _refuse("its second line is not a size")
         return cls(lines[0], int(lines[1]), _bytes(lines[2], "its third line, the root"))
+
+
+def cosigned(checkpoint_text: str, seconds: int) -> str:
+    """Return what a witness signs: that it saw this checkpoint, at this time (C2SP tlog-cosignature, Ed25519)."""
+    return f"cosignature/v1\ntime {seconds}\n{checkpoint_text}"
 
 
 @frozen
@@ -74,7 +78,7 @@ class Signature:
 
     def line(self) -> str:
         """Return the line that ends a note."""
-        return f"{_DASH} {self.name} {_base64(self.key_id + self.signature)}\n"
+        return f"{_DASH} {self.name} {base64.encode(self.key_id + self.signature)}\n"
 
     @classmethod
     def parse(cls, line: str) -> Signature:
@@ -99,6 +103,10 @@ class SignedNote:
         if not 0 < len(self.signatures) <= MOST_SIGNATURES:
             _refuse(f"it has {len(self.signatures)} signatures, from 1 to {MOST_SIGNATURES} may be")
 
+    def with_signatures(self, *others: Signature) -> SignedNote:
+        """Return the note with the signatures of others too; those that it has already are not repeated."""
+        return SignedNote(self.text, tuple(dict.fromkeys((*self.signatures, *others))))
+
     def render(self) -> str:
         """Return the note as it is kept: the text, an empty line, the signature lines."""
         return f"{self.text}\n{''.join(signature.line() for signature in self.signatures)}"
@@ -115,20 +123,13 @@ class SignedNote:
         return cls(f"{text}\n", tuple(Signature.parse(line) for line in found))
 
 
-def _base64(content: bytes) -> str:
-    return base64.b64encode(content).decode()
-
-
 def _bytes(text: str, what: str) -> bytes:
-    try:
-        content = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        _refuse(f"{what} is not base64", error)
-    if _base64(content) != text:
+    content = base64.decode(text)
+    if content is None:
         _refuse(f"{what} is not base64 in its one canonical form")
     return content
 
 
-def _refuse(why: str, cause: Exception | None = None) -> NoReturn:
+def _refuse(why: str) -> NoReturn:
     msg = f"this is not a signed checkpoint: {why} — give the file as it was written"
-    raise InvalidValueError(msg) from cause
+    raise InvalidValueError(msg)

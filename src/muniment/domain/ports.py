@@ -9,6 +9,7 @@ from attrs import field, frozen
 
 from muniment.domain.decider import Decider
 from muniment.domain.manifest import Entry, Leaf, LeafRecord
+from muniment.domain.proof import LeafContent
 from muniment.domain.rows import Cell, Change, Row
 from muniment.domain.values import (
     Audit,
@@ -545,6 +546,17 @@ class Ledger(Protocol):
 
     def root(self, size: int) -> bytes:
         """Return the root of the tree over the first *size* leaves; NotFoundError if there are fewer."""
+        ...
+
+    def subtrees(self, level: int, first: int, last: int) -> Sequence[bytes]:
+        """Return the hashes of complete subtrees of ``256 ** level`` leaves, from number *first* (0) to before *last*.
+
+        Level 0 are the leaves. Those that are not there are left out.
+        """
+        ...
+
+    def leaf(self, seq: int) -> LeafContent:
+        """Return what the leaf of an event stands for; NotFoundError if there is no such event."""
         ...
 
     def read(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, TypeAlias
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from muniment.domain.errors import CorruptError, InvalidValueError, ProofError
 from muniment.domain.merkle import EMPTY_ROOT, HASH_BYTES, TILE, TILE_BITS, node_hash
@@ -23,6 +23,20 @@ Read: TypeAlias = Callable[[int, int, int], Sequence[bytes]]
 
 Span: TypeAlias = tuple[int, int]
 """Leaves of the tree, from the first up to but not including the second."""
+
+
+@frozen
+class LeafContent:
+    """What a leaf stands for: its text (RFC 8785), and the bytes and blinds that it commits to.
+
+    ``words`` and its blind are ``None`` where there are none, or once they were redacted.
+    """
+
+    text: bytes
+    facts: bytes
+    facts_blind: bytes
+    words: bytes | None
+    words_blind: bytes | None
 
 
 @define

@@ -11,6 +11,7 @@ from attrs import frozen
 
 from muniment.adapters.ledger.core import Desk, Tip
 from muniment.adapters.ledger.record import Record, is_whole, leaf_of
+from muniment.adapters.ledger.tiles import completed
 from muniment.adapters.ledger.verify import check_rows
 from muniment.domain.errors import CorruptError
 from muniment.domain.merkle import Frontier
@@ -47,9 +48,8 @@ def unload(cargo: Cargo, desk: Desk) -> None:
     frontier = Frontier()
     with left(cargo.events()) as events:
         while page := list(islice(events, PAGE)):
-            desk.insert([record for record, _ in page], [leaf for _, leaf in page])
-            for _, leaf in page:
-                frontier.append(leaf)
+            leaves = [leaf for _, leaf in page]
+            desk.insert([record for record, _ in page], leaves, completed(frontier, leaves))
     if (frontier.size, frontier.roots()) != (cargo.tip.frontier.size, cargo.tip.frontier.roots()):
         what = "its head is not that of its leaves"
         raise _damaged(what)

@@ -15,10 +15,11 @@ from attrs import define, field, frozen
 
 from muniment.adapters.ledger.codec import Codec
 from muniment.adapters.ledger.record import BLIND_BYTES, Record, enveloped, leaf_of, recorded, whole
+from muniment.adapters.ledger.tiles import completed
 from muniment.domain import errors
 from muniment.domain.decider import Decider, Event
 from muniment.domain.errors import CommandReusedError, ConflictError, RuleError
-from muniment.domain.merkle import Frontier
+from muniment.domain.merkle import Frontier, Tile
 from muniment.domain.ports import Append, Command, Decide, Fold, Outcome, Receipt, Recorded, Scratch, Views
 from muniment.domain.principal import Denied, access_stream
 from muniment.domain.rows import Change, Row, kind_of
@@ -96,7 +97,7 @@ class Desk(Sheet, Protocol):
         """Return position, type, facts and words of the last events of a stream, oldest first."""
         ...
 
-    def insert(self, records: Sequence[Record], leaves: Sequence[bytes]) -> None: ...
+    def insert(self, records: Sequence[Record], leaves: Sequence[bytes], tiles: Sequence[Tile]) -> None: ...
     def kept(self, actor: str, command: str, since: Micros) -> Kept | None:
         """Return the answer that a command got, if it was not before *since*."""
         ...
@@ -189,10 +190,9 @@ class Core:
             return Receipt(outcome.answer)
         records = [record for record, _ in written]
         leaves = [leaf_of(record) for record in records]
-        for leaf in leaves:
-            desk.tip.frontier.append(leaf)
+        tiles = completed(desk.tip.frontier, leaves)
         desk.tip.recorded_at = records[-1].recorded_at
-        desk.insert(records, leaves)
+        desk.insert(records, leaves, tiles)
         for record, event in written:
             if record.audit != Audit.ACCESS.value:
                 self._fold(desk, enveloped(record, event))

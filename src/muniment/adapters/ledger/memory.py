@@ -14,11 +14,11 @@ from eventsourcing.popo import POPOApplicationRecorder
 
 from muniment.adapters.ledger.codec import Codec
 from muniment.adapters.ledger.core import Core, Kept, OpenTransaction, Tip
-from muniment.adapters.ledger.record import Record, recorded
+from muniment.adapters.ledger.record import Record, leaf_content, recorded
 from muniment.adapters.ledger.verify import check_events, check_rows, root_of
 from muniment.domain.errors import StorageError
-from muniment.domain.merkle import Frontier
-from muniment.domain.ports import Command, Decide, Fold, Head, Receipt, Recorded, Scratch, Views
+from muniment.domain.merkle import TILE_BITS, Frontier, Tile
+from muniment.domain.ports import Command, Decide, Fold, Head, LeafContent, Receipt, Recorded, Scratch, Views
 from muniment.domain.rows import Change
 from muniment.domain.values import Json, Micros, StreamId
 
@@ -109,6 +109,7 @@ class MemoryDesk:
         for record in ledger.records[size:]:
             del ledger.words[record.stream, record.position]
         del ledger.records[size:], ledger.leaves[size:]
+        ledger.tiles = {at: hash_ for at, hash_ in ledger.tiles.items() if at[1] + 1 << at[0] * TILE_BITS <= size}
         ledger.recorder.truncate(size)
         ledger.rows.restore(rows)
 
@@ -128,13 +129,14 @@ class MemoryDesk:
         found = [(e.originator_version, e.topic, e.state, words[stream, e.originator_version]) for e in events]
         return found[::-1]
 
-    def insert(self, records: Sequence[Record], leaves: Sequence[bytes]) -> None:
-        """Keep events and leaves."""
+    def insert(self, records: Sequence[Record], leaves: Sequence[bytes], tiles: Sequence[Tile]) -> None:
+        """Keep events, leaves and tiles."""
         ledger = self._ledger
         ledger.recorder.insert_events([StoredEvent(r.stream, r.position, r.type, r.facts) for r in records])
         ledger.words.update({(r.stream, r.position): r.words for r in records})
         ledger.records.extend(records)
         ledger.leaves.extend(leaves)
+        ledger.tiles.update({(tile.level, tile.number): tile.hash for tile in tiles})
 
     def apply(self, changes: Sequence[Change], seq: int) -> None:
         """Change rows."""
@@ -161,6 +163,7 @@ class MemoryLedger:
     records: list[Record] = field(factory=list)
     words: dict[tuple[str, int], bytes | None] = field(factory=dict)
     leaves: list[bytes] = field(factory=list)
+    tiles: dict[tuple[int, int], bytes] = field(factory=dict)
     commands: dict[tuple[str, str], tuple[Kept, Micros]] = field(factory=dict)
     rows: MemoryRows = field(init=False)
     scratch: MemoryScratch = field(init=False)
@@ -206,6 +209,16 @@ class MemoryLedger:
         """Return the root of the tree over the first *size* leaves."""
         return root_of(iter(self.leaves[:size]), size)
 
+    def subtrees(self, level: int, first: int, last: int) -> Sequence[bytes]:
+        """Return the hashes of complete subtrees."""
+        if not level:
+            return self.leaves[first:last]
+        return [self.tiles[level, number] for number in range(first, last) if (level, number) in self.tiles]
+
+    def leaf(self, seq: int) -> LeafContent:
+        """Return what one leaf stands for."""
+        return leaf_content(self.records[seq - 1 : seq] if seq > 0 else (), seq)
+
     def read(
         self, *, after: int = 0, until: int | None = None, stream: StreamId | None = None, limit: int | None = None
     ) -> Iterator[Recorded]:
@@ -243,7 +256,8 @@ class MemoryLedger:
 
     def verify(self) -> Iterator[str]:
         """Check events against leaves, leaves against the head, rows against a fresh fold."""
-        yield from check_events(self.records, enumerate(self.leaves, 1), self._tip)
+        tiles = ((*at, hash_) for at, hash_ in sorted(self.tiles.items()))
+        yield from check_events(self.records, enumerate(self.leaves, 1), self._tip, lambda: tiles)
         fresh = MemoryLedger(self.core, self.make_rows, self.origin, records=self.records)
         try:
             fresh.rebuild()

@@ -30,11 +30,12 @@ from muniment.adapters.ledger.postgres_desk import (
     stream_records,
 )
 from muniment.adapters.ledger.postgres_schema import MadeRows, PostgresRows, open_tables
-from muniment.adapters.ledger.record import Record, recorded, whole
+from muniment.adapters.ledger.record import Record, leaf_content, recorded, whole
+from muniment.adapters.ledger.tiles import ALL as ALL_TILES
 from muniment.adapters.ledger.verify import check_events, check_rows, root_of
 from muniment.adapters.postgres import Address, Connections, Cursor, storage_errors
 from muniment.domain.errors import CorruptError, StorageError
-from muniment.domain.ports import Command, Decide, Fold, Head, Receipt, Recorded, Scratch, Views
+from muniment.domain.ports import Command, Decide, Fold, Head, LeafContent, Receipt, Recorded, Scratch, Views
 from muniment.domain.rows import Change, Row
 from muniment.domain.values import Micros, StreamId
 
@@ -218,6 +219,19 @@ class PostgresLedger:
             yield from (row[1] for row in page)
             after = page[-1][0]
 
+    def subtrees(self, level: int, first: int, last: int) -> Sequence[bytes]:
+        """Return the hashes of complete subtrees."""
+        statement = "SELECT hash FROM leaves WHERE seq > %s AND seq <= %s ORDER BY seq"
+        place: tuple[int, ...] = (first, last)
+        if level:
+            statement = "SELECT hash FROM tiles WHERE level = %s AND number >= %s AND number < %s ORDER BY number"
+            place = (level, first, last)
+        return [row[0] for row in self._ask(statement, place)]
+
+    def leaf(self, seq: int) -> LeafContent:
+        """Return what one leaf stands for."""
+        return leaf_content(records(self._ask, seq - 1, seq), seq)
+
     def read(
         self, *, after: int = 0, until: int | None = None, stream: StreamId | None = None, limit: int | None = None
     ) -> Iterator[Recorded]:
@@ -253,7 +267,12 @@ class PostgresLedger:
             with self.moment() as cursor, self.moment(cursor) as other:
                 leaves = other.stream("SELECT seq, hash FROM leaves ORDER BY seq")
                 with left(leaves):
-                    yield from check_events(records(asking(cursor), 0, None), leaves, read_tip(cursor))
+                    yield from check_events(
+                        records(asking(cursor), 0, None),
+                        leaves,
+                        read_tip(cursor),
+                        lambda: cursor.execute(ALL_TILES.encode()).fetchall(),
+                    )
                 with self._made(asking(cursor)) as made, left(self.rows.dump(other)) as live:
                     yield from check_rows(live, self.made_rows.dump(made))
         except StorageError as error:

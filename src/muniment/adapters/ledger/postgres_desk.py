@@ -14,11 +14,11 @@ from psycopg.pq import TransactionStatus
 
 from muniment.adapters.ledger import schema
 from muniment.adapters.ledger.core import Kept, Tip
-from muniment.adapters.ledger.postgres_schema import COLUMNS, ORDER, TABLE, PostgresRows
+from muniment.adapters.ledger.postgres_schema import COLUMNS, ORDER, TABLE, PostgresRows, insert_tiles
 from muniment.adapters.ledger.record import Record, cells
 from muniment.adapters.postgres import Cursor
 from muniment.domain.errors import CorruptError
-from muniment.domain.merkle import Frontier
+from muniment.domain.merkle import Frontier, Tile
 from muniment.domain.ports import Scratch, Views
 from muniment.domain.rows import Change
 from muniment.domain.values import Json, Micros, StreamId
@@ -126,9 +126,10 @@ class PostgresDesk:
         )
         return rows[::-1]
 
-    def insert(self, records: Sequence[Record], leaves: Sequence[bytes]) -> None:
-        """Write events and leaves, each kind with one statement."""
+    def insert(self, records: Sequence[Record], leaves: Sequence[bytes], tiles: Sequence[Tile]) -> None:
+        """Write events, leaves and tiles, each kind with one statement."""
         insert(self.cursor, records, leaves)
+        insert_tiles(self.cursor, tiles)
 
     def apply(self, changes: Sequence[Change], seq: int) -> None:
         """Change rows."""

@@ -8,9 +8,10 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from psycopg import errors as pg
 
-from muniment.adapters.ledger import schema
+from muniment.adapters.ledger import schema, tiles
 from muniment.adapters.postgres import Connection, Connections, Cursor, check_server, has_schema, one_at_a_time
 from muniment.domain.errors import CorruptError
+from muniment.domain.merkle import Frontier, Tile
 from muniment.domain.rows import Change, Row
 
 TABLE: Final = "events"
@@ -72,6 +73,7 @@ TABLES: Final = (
         kind {_TEXT} NOT NULL, key {_TEXT} NOT NULL, value bytea NOT NULL, expires_at bigint,
         PRIMARY KEY (kind, key))""",
     *schema.PROJECTIONS_POSTGRES,
+    *tiles.POSTGRES,
 )
 
 
@@ -145,7 +147,29 @@ def _upgrade(cursor: Cursor, found: int, remake: Remake) -> None:
         for step in steps:
             for statement in step.postgres:
                 cursor.execute(statement.encode())
+        if any(step.tiles for step in steps):
+            fill_tiles(cursor)
         remake(cursor, names, kinds)
         cursor.execute("UPDATE ledger_head SET version = %s", (schema.newest(),))
     except (pg.ReadOnlySqlTransaction, pg.InsufficientPrivilege) as error:
         raise schema.cannot_be_written(found) from error
+
+
+INSERT_TILES: Final = (
+    "INSERT INTO tiles (level, number, hash) SELECT * FROM unnest(%s::smallint[], %s::bigint[], %s::bytea[])"
+)
+_PAGE: Final = 10_000
+
+
+def insert_tiles(cursor: Cursor, made: Sequence[Tile]) -> None:
+    """Write tiles with one statement."""
+    if made:
+        cursor.execute(INSERT_TILES.encode(), [list(column) for column in zip(*made, strict=True)])
+
+
+def fill_tiles(cursor: Cursor) -> None:
+    """Write the tiles of all leaves."""
+    frontier = Frontier()
+    statement = b"SELECT hash FROM leaves WHERE seq > %s AND seq <= %s ORDER BY seq"
+    while page := cursor.execute(statement, (frontier.size, frontier.size + _PAGE)).fetchall():
+        insert_tiles(cursor, tiles.completed(frontier, (row[0] for row in page)))

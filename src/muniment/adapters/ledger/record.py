@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from hashlib import sha256
 from operator import attrgetter
 from typing import Any, Final, Literal
@@ -12,9 +12,9 @@ import msgspec
 from attrs import frozen
 
 from muniment.adapters.ledger.codec import Codec
-from muniment.domain.errors import CorruptError
+from muniment.domain.errors import CorruptError, NotFoundError
 from muniment.domain.merkle import leaf_hash
-from muniment.domain.ports import Recorded
+from muniment.domain.ports import LeafContent, Recorded
 from muniment.domain.values import Audit, CommandId, EventId, OrganisationId, PrincipalId, RunId, StreamId
 
 LEAF_VERSION: Final = 1
@@ -153,6 +153,15 @@ def _words_commit(record: Record) -> bytes | None:
     if record.words is not None and record.words_blind is not None:
         return commit(record.words_blind, record.words)
     return record.words_commit
+
+
+def leaf_content(found: Iterable[Record], seq: int) -> LeafContent:
+    """Return what the leaf of an event stands for; NotFoundError if the event is not there."""
+    for record in found:
+        text = leaf_text(whole(record))
+        return LeafContent(text, record.facts, record.facts_blind, record.words, record.words_blind)
+    msg = f"the ledger has no event {seq} — `muniment events` shows which there are"
+    raise NotFoundError(msg)
 
 
 def whole(record: Record) -> Record:

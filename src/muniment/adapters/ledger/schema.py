@@ -11,6 +11,7 @@ from typing import Final
 
 from attrs import frozen
 
+from muniment.adapters.ledger import tiles
 from muniment.domain.errors import StorageError
 from muniment.domain.rows import EVERY, Row
 
@@ -19,7 +20,8 @@ from muniment.domain.rows import EVERY, Row
 class Step:
     """What leads from one schema to the next.
 
-    *sqlite* and *postgres* are statements for the tables of the ledger itself. *rows* are the names of tables of
+    *sqlite* and *postgres* are statements for the tables of the ledger itself; with *tiles* these are made from the
+    leaves. *rows* are the names of tables of
     projections that are new, changed or gone: they are made again from the events, in their form of today.
     """
 
@@ -27,6 +29,7 @@ class Step:
     sqlite: tuple[str, ...] = ()
     postgres: tuple[str, ...] = ()
     rows: tuple[str, ...] = ()
+    tiles: bool = False
 
 
 PROJECTIONS_SQLITE: Final = (
@@ -44,6 +47,7 @@ PROJECTIONS_POSTGRES: Final = (
 
 STEPS: Final[tuple[Step, ...]] = (
     Step("batched projections: who uses what", PROJECTIONS_SQLITE, PROJECTIONS_POSTGRES, rows=("usage", "last_uses")),
+    Step("proofs from a few hundred hashes", tiles.SQLITE, tiles.POSTGRES, tiles=True),
 )
 """The first step leads from schema 1 to 2. A step that was released is never changed."""
 

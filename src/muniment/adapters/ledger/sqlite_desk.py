@@ -16,10 +16,12 @@ from eventsourcing.sqlite import SQLiteCursor
 from muniment.adapters.ledger.core import Kept, Tip
 from muniment.adapters.ledger.record import Record
 from muniment.adapters.ledger.recorder import ORDER, TABLE, LedgerRecorder
+from muniment.adapters.ledger.refolding import Keys, Kinds
 from muniment.adapters.ledger.sqlite_errors import damaged, storage_errors
-from muniment.domain.merkle import Frontier
+from muniment.adapters.ledger.tiles import completed
+from muniment.domain.merkle import Frontier, Tile
 from muniment.domain.ports import Scratch, Views
-from muniment.domain.rows import Change, Row
+from muniment.domain.rows import Cell, Change, Row
 from muniment.domain.values import Json, Micros, StreamId
 
 PAGE = 1000
@@ -27,9 +29,6 @@ PAGE = 1000
 
 END = 2**62
 """More events than any ledger has."""
-
-
-Kinds: TypeAlias = Sequence[type[Row]]
 
 
 class SqlRows(Protocol):
@@ -40,10 +39,14 @@ class SqlRows(Protocol):
     def apply(self, cursor: Any, changes: Sequence[Change], seq: int) -> None: ...  # noqa: ANN401
     def clear(self, cursor: Any, kinds: Kinds = ...) -> None: ...  # noqa: ANN401
     def dump(self, cursor: Any, kinds: Kinds = ...) -> Iterator[bytes]: ...  # noqa: ANN401
+    def differing(self, cursor: Any, made: Any, kind: type[Row]) -> Iterator[tuple[Cell, ...]]: ...  # noqa: ANN401
+    def replace(self, cursor: Any, made: Any, keys: Keys) -> None: ...  # noqa: ANN401
+    def refill(self, cursor: Any, made: Any, kinds: Kinds) -> None: ...  # noqa: ANN401
 
 
 MakeViews: TypeAlias = Callable[[Callable[[], sqlite3.Cursor]], Views]
 """How rows are read through whatever cursor is given."""
+INSERT_TILES = "INSERT INTO tiles VALUES (?, ?, ?)"
 
 
 @define
@@ -97,7 +100,7 @@ class SqliteDesk:
         make_views: MakeViews,
         clock: Callable[[], Micros],
     ) -> None:
-        self._cursor = cursor
+        self.cursor = self._cursor = cursor
         self._recorder = recorder
         self._rows = rows
         self._mark = (0, b"", 0)
@@ -139,11 +142,13 @@ class SqliteDesk:
         ).fetchall()
         return rows[::-1]
 
-    def insert(self, records: Sequence[Record], leaves: Sequence[bytes]) -> None:
-        """Write events and leaves."""
+    def insert(self, records: Sequence[Record], leaves: Sequence[bytes], tiles: Sequence[Tile]) -> None:
+        """Write events, leaves and tiles."""
         self._recorder._insert_events(SQLiteCursor(self._cursor), (), records=records)  # noqa: SLF001 (its hook)
         numbered = [(record.seq, leaf) for record, leaf in zip(records, leaves, strict=True)]
         self._cursor.executemany("INSERT INTO leaves VALUES (?, ?)", numbered)
+        if tiles:
+            self._cursor.executemany(INSERT_TILES, tiles)
 
     def apply(self, changes: Sequence[Change], seq: int) -> None:
         """Change rows."""
@@ -212,3 +217,22 @@ def stream_records(
         if len(page) < PAGE:
             return
         position, left = page[-1][2], left - len(page)
+
+
+def leaf_hashes(cursor: sqlite3.Cursor, first: int, last: int) -> list[bytes]:
+    """Return the hashes of leaves, numbered from 0, from *first* up to but not including *last*."""
+    rows = cursor.execute("SELECT hash FROM leaves WHERE seq > ? AND seq <= ? ORDER BY seq", (first, last))
+    return [row[0] for row in rows.fetchall()]
+
+
+def tile_hashes(cursor: sqlite3.Cursor, level: int, first: int, last: int) -> list[bytes]:
+    """Return the hashes of tiles of one level, from *first* up to but not including *last*."""
+    statement = "SELECT hash FROM tiles WHERE level = ? AND number >= ? AND number < ? ORDER BY number"
+    return [row[0] for row in cursor.execute(statement, (level, first, last)).fetchall()]
+
+
+def fill_tiles(cursor: sqlite3.Cursor) -> None:
+    """Write the tiles of all leaves."""
+    frontier = Frontier()
+    while page := leaf_hashes(cursor, frontier.size, frontier.size + PAGE):
+        cursor.executemany(INSERT_TILES, completed(frontier, page))

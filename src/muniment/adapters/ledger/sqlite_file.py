@@ -13,10 +13,10 @@ from typing import Any, TypeAlias, TypeVar
 
 from attrs import define, field
 
-from muniment.adapters.ledger import schema
+from muniment.adapters.ledger import schema, tiles
 from muniment.adapters.ledger.batching import process_lock
 from muniment.adapters.ledger.recorder import CREATE
-from muniment.adapters.ledger.sqlite_desk import Kinds, SqlRows
+from muniment.adapters.ledger.sqlite_desk import Kinds, SqlRows, fill_tiles
 from muniment.adapters.ledger.sqlite_errors import damaged
 from muniment.domain.errors import StorageError
 
@@ -39,6 +39,7 @@ TABLES = (
         PRIMARY KEY (kind, key)) WITHOUT ROWID""",
     "CREATE INDEX scratch_expires_at ON scratch (expires_at) WHERE expires_at IS NOT NULL",
     *schema.PROJECTIONS_SQLITE,
+    *tiles.SQLITE,
 )
 SETTINGS = ("synchronous = FULL", "secure_delete = ON", "temp_store = MEMORY")
 """Durable when it is said to be; what is deleted is overwritten; nothing of it goes to the folder for scratch files."""
@@ -121,6 +122,8 @@ class LedgerFile:
             for step in steps:
                 for statement in step.sqlite:
                     cursor.execute(statement)
+            if any(step.tiles for step in steps):
+                fill_tiles(cursor)
             remake(cursor, names, kinds)
             cursor.execute(f"PRAGMA user_version = {schema.newest()}")
             cursor.execute("COMMIT")

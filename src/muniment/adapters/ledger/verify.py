@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import zip_longest
-from typing import Final
+from typing import Any, Final, TypeAlias
 
 from muniment.adapters.ledger.core import Tip
 from muniment.adapters.ledger.record import Record, is_whole, leaf_of
+from muniment.adapters.ledger.tiles import Made
 from muniment.domain.errors import CorruptError, NotFoundError
 from muniment.domain.merkle import HASH_BYTES, Frontier
 
@@ -16,13 +17,19 @@ END: Final = 2**63
 """Beyond every ``seq``."""
 
 
-def check_events(records: Iterable[Record], leaves: Iterable[tuple[int, bytes]], tip: Tip) -> Iterator[str]:
+Tiles: TypeAlias = Callable[[], Iterable[tuple[Any, Any, Any]]]
+"""How the tiles that are kept are read, in the order of level and number."""
+
+
+def check_events(
+    records: Iterable[Record], leaves: Iterable[tuple[int, bytes]], tip: Tip, tiles: Tiles
+) -> Iterator[str]:
     """Yield a line for each fault, naming the ``seq``.
 
     Walks events and leaves side by side. A gap is named by the first ``seq`` that is missing; a changed event, one
     that has no leaf and a leaf that has no event by their own.
     """
-    frontier, latest, expected = Frontier(), 0, 1
+    frontier, made, latest, expected = Frontier(), Made(), 0, 1
     for seq, record, leaf in _side_by_side(records, leaves):
         if seq != expected:
             yield f"event {expected} is missing, and its leaf too"
@@ -35,7 +42,8 @@ def check_events(records: Iterable[Record], leaves: Iterable[tuple[int, bytes]],
             yield from _faults(record, leaf, latest)
             latest = record.recorded_at if isinstance(record.recorded_at, int) else latest
         if leaf is not None:
-            frontier.append(leaf)
+            made.add(frontier.append(leaf))
+    yield from made.check(tiles())
     if (frontier.size, frontier.roots()) != (tip.frontier.size, tip.frontier.roots()):
         yield (
             f"the ledger's head says {tip.frontier.size} events with root {tip.frontier.root().hex()}, "
