@@ -10,9 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from attrs import define, field, frozen
+from attrs import define, field
 from eventsourcing.sqlite import SQLiteDatastore
-
 from muniment.adapters.ledger import forking, schema
 from muniment.adapters.ledger.batching import GroupCommit, Waiting
 from muniment.adapters.ledger.cargo import COMMANDS, SCRATCH, Cargo, paired, require_rows, unload
@@ -20,7 +19,6 @@ from muniment.adapters.ledger.codec import Codec
 from muniment.adapters.ledger.core import COMMANDS_KEPT, Core, Only, OpenTransaction, Sheet, Tip, guarded
 from muniment.adapters.ledger.record import leaf_content, recorded, whole
 from muniment.adapters.ledger.recorder import TABLE, LedgerRecorder
-from muniment.adapters.ledger.refolding import NEAR, Fresh
 from muniment.adapters.ledger.sqlite_desk import (
     Kinds,
     MakeViews,
@@ -41,7 +39,6 @@ from muniment.adapters.ledger.verify import check_events, check_rows, root_of
 from muniment.domain.errors import StorageError
 from muniment.domain.merkle import Frontier
 from muniment.domain.ports import Command, Decide, Fold, Head, LeafContent, Receipt, Recorded, Scratch, Views
-from muniment.domain.rows import ROWS
 from muniment.domain.values import Micros, StreamId
 
 S = TypeVar("S")
@@ -99,28 +96,15 @@ class SqliteLedger:
         return done
 
     def rebuild(self) -> int:
-        """Make all rows again from the events beside those in use; return how many events were folded."""
+        """Make all rows again from the events, in one transaction; return how many events were folded."""
 
-        def take_place(desk: SqliteDesk, fresh: Fresh) -> int:
-            fresh.fold(records(desk.cursor, fresh.position, None), noting=True)
-            fresh.replace(self.rows, desk.cursor)
-            return fresh.position
+        def refold(desk: SqliteDesk) -> int:
+            cursor = self._file.writer().cursor()
+            self.rows.clear(cursor)
+            return self._refold(cursor, desk)
 
-        with Fresh.begun(self.rows, ROWS, self.core.changes) as fresh:
-            with storage_errors(), self._file.apart() as cursor:
-                cursor.execute("BEGIN")
-                fresh.fold(records(cursor, 0, None))
-                fresh.compare(self.rows, cursor)
-            while (size := self.head().size) - fresh.position > NEAR:
-                with storage_errors():
-                    fresh.fold(records(self._reading(), fresh.position, size), noting=True)
-            folded: int = self._group.submit(lambda desk: guarded(desk, lambda: take_place(desk, fresh)))
-            return folded
-
-    @property
-    def projections(self) -> SqlProjections:
-        """The batched projections."""
-        return SqlProjections(_Projecting(self), self.core.codec, self.rows, self.rows)
+        size: int = self._group.submit(lambda desk: guarded(desk, lambda: refold(desk)))
+        return size
 
     def _refold(self, cursor: sqlite3.Cursor, desk: Sheet) -> int:
         folded = 0
@@ -334,35 +318,6 @@ class SqliteLedger:
         if child:
             self._file.close()
             self._group = GroupCommit(self._run_batch)
-
-
-@frozen
-class _Projecting:
-    """The database of batched projections: whoever changes their rows has the write lock of the ledger."""
-
-    _ledger: SqliteLedger
-
-    def work(self, act: Callable[[sqlite3.Cursor], S]) -> S:
-        done: S = self._ledger._group.submit(lambda desk: guarded(desk, lambda: act(desk.cursor)))  # noqa: SLF001
-        return done
-
-    @contextmanager
-    def moment(self) -> Iterator[sqlite3.Cursor]:
-        with storage_errors(), self._ledger._file.apart() as cursor:  # noqa: SLF001 (one class in two)
-            cursor.execute("BEGIN")
-            yield cursor
-
-    def run(self, cursor: sqlite3.Cursor, statement: str, *values: object) -> tuple[list[tuple[Any, ...]], int]:
-        rows = cursor.execute(statement, values).fetchall()
-        return rows, cursor.rowcount
-
-    def ask(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
-        with storage_errors():
-            return self._ledger._reading().execute(statement, values).fetchall()  # noqa: SLF001
-
-    def records(self, cursor: sqlite3.Cursor | None, after: int, until: int) -> Iterator[Record]:
-        with storage_errors():
-            yield from records(cursor or self._ledger._reading(), after, until)  # noqa: SLF001
 
 
 def _forget(cursor: sqlite3.Cursor, now: Micros) -> None:
