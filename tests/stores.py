@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from attrs import define, evolve
+from attrs import define, evolve, field
 
 from muniment.adapters import signing
 from muniment.adapters.blobs.memory import MemoryBlobStore
@@ -19,6 +19,7 @@ from muniment.adapters.views import sqlite as rows
 from muniment.adapters.views.memory import MemoryViews
 from muniment.app import directory
 from muniment.app.config import load
+from muniment.app.places import Places
 from muniment.app.projections import FOLDS
 from muniment.app.store import Store
 from muniment.domain.checkpoint import log_name
@@ -86,7 +87,18 @@ def join(
         make_signer=lambda: signing.SigningKey.at(folder / "signing.key", name),
         check_note=signing.verify,
         context=context,
+        places=Places(str(folder / "blobs"), MemoryPlaces()),
     )
+
+
+@define
+class MemoryPlaces:
+    """Places in memory: what was put under a URL is there when it is opened again."""
+
+    held: dict[str, MemoryBlobStore] = field(factory=dict)
+
+    def __call__(self, url: str) -> MemoryBlobStore:
+        return self.held.setdefault(url, MemoryBlobStore())
 
 
 def as_login(store: Store, login: str) -> Store:

@@ -134,5 +134,6 @@ def test_a_part_is_what_a_collection_must_not_touch() -> None:
     with Staging(store) as staging:
         part = drafts.keep_part(store, story.project, "ds", "x", [staging.add_bytes("a", b"a")])
     assert drafts.parts(store, story.project, "ds", "x") == [part]
-    assert dict(store.ledger.scratch.items("draft")) == {part.key: {"manifest": part.manifest}}
+    row = {"manifest": part.manifest, "team": story.project.team_id}
+    assert dict(store.ledger.scratch.items("draft")) == {part.key: row}
     assert drafts.parts(store, story.project, "ds", "y") == []

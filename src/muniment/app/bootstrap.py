@@ -15,6 +15,7 @@ from attrs import define, evolve
 from muniment.app import clock, logs
 from muniment.app.config import Config
 from muniment.app.directory import enter
+from muniment.app.places import Places
 from muniment.app.projections import FOLDS
 from muniment.app.store import Store
 from muniment.domain.checkpoint import log_name
@@ -67,7 +68,14 @@ def open_store(config: Config, *, source: str = "sdk") -> Store:
         make_signer=lambda: signing.SigningKey.at(home / "signing.key", log_name(ledger.origin)),
         check_note=signing.verify,
         context=context,
+        places=open_places(config),
     )
+
+
+def open_places(config: Config) -> Places:
+    """Return the places of blobs besides the store's own, none of them opened yet."""
+    own = config["blobs"] or str(config.path("blobs", "blobs"))
+    return Places(own, lambda url: open_blobs(evolve(config, values={**config.values, "blobs": url})))
 
 
 def open_blobs(config: Config) -> BlobStore:

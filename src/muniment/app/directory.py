@@ -248,6 +248,12 @@ def team(views: Views, name: str, at: int | None = None) -> TeamRow:
     return row
 
 
+def seen_by(store: Store, name: str) -> Store:
+    """Return the store with the blobs of a team; with those of its own place if there is no such team yet."""
+    row = store.views.find(TeamRow, name=name)
+    return store if row is None else store.of_team(row.team_id)
+
+
 def project(views: Views, team_name: str, name: str, at: int | None = None) -> ProjectRow:
     """Return a project of a team by its name."""
     owner = team(views, team_name, at)

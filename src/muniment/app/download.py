@@ -53,7 +53,8 @@ def manifest_of(store: Store, found: Found) -> Manifest:
     if found.version.manifest is None:
         msg = f"version {found.artifact.name}:v{found.version.index} has no manifest any more"
         raise VersionDeletedError(msg)
-    return manifests.read(store.blobs, store.codec, Digest(found.version.manifest))
+    blobs = store.of_team(found.team.team_id).blobs
+    return manifests.read(blobs, store.codec, Digest(found.version.manifest))
 
 
 def download(
@@ -76,7 +77,7 @@ def download(
     top = os.path.abspath(os.fspath(root))  # noqa: PTH100 (text in, text out)
     with Ground(top, os.fspath(root)) as ground:
         progress.ahead("downloading", *_weight(manifest, path_prefix or ""))
-        fetcher = Fetcher(store, progress)
+        fetcher = Fetcher(store, manifest.stored_in, progress)
         work = _Download(store, ground, fetcher, allow_missing_references, bool(skip_cache), progress)
         done = list(_spread(work.place, manifest.entries(path_prefix or "")))
     return Downloaded(
@@ -130,7 +131,7 @@ def verify_stored(store: Store, version: Found | Manifest, *, progress: Progress
     """
     manifest = version if isinstance(version, Manifest) else manifest_of(store, version)
     progress.ahead("reading", len(manifest), manifest.size)
-    fetcher = Fetcher(store, progress)
+    fetcher = Fetcher(store, manifest.stored_in, progress)
 
     def check(batch: list[Entry]) -> int:
         stored = [entry for entry in batch if entry.ref is None]
@@ -143,8 +144,11 @@ def verify_stored(store: Store, version: Found | Manifest, *, progress: Progress
 
 
 def open_entry(store: Store, entry: Entry) -> BinaryIO:
-    """Open what an entry holds for one sequential read, which fails rather than end with wrong bytes."""
-    return Fetcher(store).open(entry)
+    """Open what an entry holds for one sequential read, which fails rather than end with wrong bytes.
+
+    *store* is seen by the team of the entry's version.
+    """
+    return Fetcher(store, store.blobs).open(entry)
 
 
 def _compare(root: str, entries: Sequence[Entry], progress: Progress) -> None:

@@ -8,7 +8,7 @@ from hashlib import sha256
 from attrs import evolve, frozen
 
 from muniment.app import catalog, leases, manifests
-from muniment.app.log_artifact import PARTS, Draft, Logged
+from muniment.app.log_artifact import PARTS, Draft, Logged, require_place
 from muniment.app.manifests import Manifest, Removed, Written
 from muniment.app.progress import SILENT, Progress
 from muniment.app.staging import Staged
@@ -45,14 +45,17 @@ def keep_part(
     progress: Progress = SILENT,
 ) -> Part:
     """Upload one writer's part and keep it until somebody finishes the artifact."""
+    store = store.of_team(project.team_id)
     lease = leases.take(store)
     try:
         written = upload(store, lease, staged, progress=progress)
 
         def keep(transaction: Transaction) -> Part:
             leases.spend(Steps(transaction), lease)
+            require_place(store, transaction.views, project)
             key = f"{_prefix(project, name, distributed_id)}{transaction.now:020d}:{new_id()}"
-            transaction.scratch.put(PARTS, key, {"manifest": written.manifest}, transaction.now + PART_LASTS)
+            row = {"manifest": written.manifest, "team": project.team_id}
+            transaction.scratch.put(PARTS, key, row, transaction.now + PART_LASTS)
             return Part(key, written.manifest)
 
         return store.ledger.work(keep)
@@ -81,9 +84,10 @@ def log_finished(  # noqa: PLR0913 (what finishing a version takes)
 ) -> Logged:
     """Log the version that all parts and what was staged last make together; of equal paths the later part counts."""
     waiting = parts(store, project, name, distributed_id)
+    blobs = store.of_team(project.team_id).blobs
     entries: Iterator[Entry] = iter(())
     for part in waiting:
-        entries = manifests.merge(entries, manifests.read(store.blobs, store.codec, part.manifest).entries())
+        entries = manifests.merge(entries, manifests.read(blobs, store.codec, part.manifest).entries())
     changes: dict[str, Staged | Removed] = {entry.path: Staged(entry) for entry in entries}
     changes |= {each.entry.path if isinstance(each, Staged) else each.path: each for each in staged}
 
@@ -109,7 +113,7 @@ def log_onto_latest(
     kept = list(changes)
     while True:
         latest = _latest(store, project, name)
-        base = _manifest(store, latest)
+        base = _manifest(store.of_team(project.team_id), latest)
         base_id = latest.version_id if latest else None
         inherited = _sources(store, latest)
 

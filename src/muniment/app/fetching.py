@@ -15,7 +15,7 @@ from muniment.app.reference import HASHED, Targets, target_of
 from muniment.app.store import Store
 from muniment.domain.errors import CorruptError, NotFoundError
 from muniment.domain.manifest import Entry, are_digests
-from muniment.domain.ports import ReferencedObject
+from muniment.domain.ports import BlobStore, ReferencedObject
 from muniment.domain.values import Digest
 
 if TYPE_CHECKING:
@@ -32,10 +32,11 @@ def sha256_of(entry: Entry) -> str | None:
 
 
 class Fetcher:
-    """Fetches what entries hold; for several threads."""
+    """Fetches what entries hold, stored ones from *blobs*; for several threads."""
 
-    def __init__(self, store: Store, progress: Progress = SILENT) -> None:
+    def __init__(self, store: Store, blobs: BlobStore, progress: Progress = SILENT) -> None:
         self._store = store
+        self._blobs = blobs
         self._progress = progress
         self._targets = Targets(store)
         self._one = Lock()
@@ -45,13 +46,13 @@ class Fetcher:
 
         What a reference leads to and is not there is NotFoundError or VersionDeletedError.
         """
-        end = self.end(entry)
+        end, blobs = self._end(entry)
         if end.ref is None and (end.size or 0) <= SMALL:
-            content = self._get(entry, end)
+            content = _get(blobs, entry, end)
             write_all(file, content)
             self._progress.done(0, len(content))
             return
-        with self._open(entry, end) as source:
+        with self._open(blobs, entry, end) as source:
             found, size = digest_of(source, into=file, progress=self._progress)
         expected = sha256_of(end)
         if found != (expected or found) or size != (size if end.size is None else end.size):
@@ -65,32 +66,26 @@ class Fetcher:
 
     def open(self, entry: Entry) -> BinaryIO:
         """Open what an entry holds for one sequential read, which fails rather than end with wrong bytes."""
-        end = self.end(entry)
+        end, blobs = self._end(entry)
         if end.ref is None and (end.size or 0) <= SMALL:
-            return BytesIO(self._get(entry, end))
-        return BufferedReader(_Checked(self._open(entry, end), entry, end), BUFFER_BYTES)
+            return BytesIO(_get(blobs, entry, end))
+        return BufferedReader(_Checked(self._open(blobs, entry, end), entry, end), BUFFER_BYTES)
 
-    def end(self, entry: Entry) -> Entry:
-        """Return the entry at the end of references from version to version."""
+    def _end(self, entry: Entry) -> tuple[Entry, BlobStore]:
+        """Return the entry at the end of references from version to version, and the blobs of its version."""
         if entry.ref is None or target_of(entry.ref) is None:
-            return entry
+            return entry, self._blobs
         with self._one:
-            end = self._targets.end(entry)
+            end, blobs = self._targets.end(entry)
         if end.digest != entry.digest:
             msg = f"{entry.path!r} refers to {entry.ref!r}, which holds something else — add the reference again"
             raise CorruptError(msg)
-        return end
+        return end, blobs or self._blobs
 
-    def _get(self, entry: Entry, end: Entry) -> bytes:
-        try:
-            return self._store.blobs.get(Digest(end.digest))
-        except (CorruptError, NotFoundError) as error:
-            raise _damaged(entry, end) from error
-
-    def _open(self, entry: Entry, end: Entry) -> BinaryIO:
+    def _open(self, blobs: BlobStore, entry: Entry, end: Entry) -> BinaryIO:
         if end.ref is None:
             try:
-                return self._store.blobs.open(Digest(end.digest))
+                return blobs.open(Digest(end.digest))
             except NotFoundError as error:
                 raise _damaged(entry, end) from error
         adapter = self._store.references.get(end.ref.partition("://")[0].lower())
@@ -132,6 +127,13 @@ class _Checked(RawIOBase):
         known = self._end.size is None or self._end.size == self._size
         if not known or (expected is not None and expected != self._hashing.hexdigest()):
             raise _damaged(self._entry, self._end)
+
+
+def _get(blobs: BlobStore, entry: Entry, end: Entry) -> bytes:
+    try:
+        return blobs.get(Digest(end.digest))
+    except (CorruptError, NotFoundError) as error:
+        raise _damaged(entry, end) from error
 
 
 def _damaged(entry: Entry, end: Entry) -> CorruptError:

@@ -15,6 +15,7 @@ from muniment.domain import artifact as artifacts
 from muniment.domain import run as runs
 from muniment.domain import version as versions
 from muniment.domain.errors import ConflictError, NotFoundError, TypeRefusedError
+from muniment.domain.ports import Views
 from muniment.domain.rows import AliasRow, ArtifactRow, EdgeRow, ProjectRow, RunRow, TagRow, TeamRow, VersionRow
 from muniment.domain.team import TtlSetters, require_ttl_setter
 from muniment.domain.values import (
@@ -110,6 +111,10 @@ def log(
             continue
 
 
+class PlaceMovedError(ConflictError):
+    """The team's blobs go to another place since the upload began; upload again."""
+
+
 class _ArtifactMeanwhileError(ConflictError):
     """The artifact was made or deleted after its personal values were put into the vault for another owner."""
 
@@ -188,6 +193,7 @@ class _Logging:
             msg = f"project {self.project.name} was deleted"
             raise NotFoundError(msg)
         directory.require_team_role(views, team, actor, Role.MEMBER, "log artifacts")
+        require_place(self.store, views, self.project)
         if self.draft.ttl != INHERIT:
             require_ttl_setter(TtlSetters(team.ttl_setters), directory.team_role(views, team, actor))
         if self.run_id is not None:
@@ -244,6 +250,14 @@ class _Logging:
                 put_alias(self.steps, artifact_id, alias, version_id)
         for tag in dict.fromkeys(self.draft.tags):
             put_tag(self.steps, version_id, tag)
+
+
+def require_place(store: Store, views: Views, project: ProjectRow) -> None:
+    """Refuse to name blobs that a session put where those of the project's team do not go any more."""
+    team = views.find(TeamRow, team_id=project.team_id)
+    if store.scope is not None and team is not None and team.store != store.scope.place:
+        msg = f"the blobs of team {team.name} go to another place since the upload began — log the artifact again"
+        raise PlaceMovedError(msg)
 
 
 def put_latest(

@@ -142,6 +142,11 @@ class Manifest:
         return _digest(self.records)
 
     @property
+    def stored_in(self) -> BlobStore:
+        """The blobs that the manifest and what it names are read from."""
+        return self._blobs
+
+    @property
     def size(self) -> int:
         """The sum of the sizes that are known, in bytes."""
         return sum(record.content for record in self.records)

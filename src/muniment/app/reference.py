@@ -17,7 +17,7 @@ from muniment.app.reading import weak_digest
 from muniment.app.store import Store
 from muniment.domain.errors import InvalidNameError, InvalidValueError, NotFoundError, VersionDeletedError
 from muniment.domain.manifest import Entry
-from muniment.domain.ports import ReferencedObject, ReferenceStore
+from muniment.domain.ports import BlobStore, ReferencedObject, ReferenceStore
 from muniment.domain.values import MAX_OBJECTS, Digest, VersionId, entry_path
 from muniment.domain.version import State
 
@@ -111,12 +111,16 @@ class Targets:
             raise NotFoundError(msg)
         return entry
 
-    def end(self, entry: Entry) -> Entry:
-        """Follow references from version to version until the bytes or something outside is reached."""
-        found = entry
+    def end(self, entry: Entry) -> tuple[Entry, BlobStore | None]:
+        """Follow references from version to version until the bytes or something outside is reached.
+
+        Returns with it the blobs of the version that it is an entry of; ``None`` if it is the one that was given.
+        """
+        found, blobs = entry, None
         for _ in range(LONGEST_CHAIN):
-            if found.ref is None or target_of(found.ref) is None:
-                return found
+            if found.ref is None or (target := target_of(found.ref)) is None:
+                return found, blobs
+            blobs = self._manifest(found.ref, target[0]).stored_in
             found = self.entry(found.ref)
         msg = f"reference {entry.ref!r} leads through more than {LONGEST_CHAIN} versions — refer to its end instead"
         raise InvalidValueError(msg)
@@ -124,12 +128,13 @@ class Targets:
     def _manifest(self, uri: str, version_id: VersionId) -> manifests.Manifest:
         held = self._manifests.get(version_id)
         if held is None:
-            version = catalog.origin(self._store.views, version_id).version
+            source = catalog.origin(self._store.views, version_id)
+            version = source.version
             if version.state != State.COMMITTED.value or version.manifest is None:
                 msg = f"reference {uri!r} leads to a version that was deleted — restore that, or leave this entry out"
                 raise VersionDeletedError(msg)
-            held = manifests.read(self._store.blobs, self._store.codec, Digest(version.manifest))
-            self._manifests[version_id] = held
+            blobs = self._store.of_team(source.team.team_id).blobs
+            held = self._manifests[version_id] = manifests.read(blobs, self._store.codec, Digest(version.manifest))
         return held
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import fcntl
 import os
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from hashlib import sha256
 from itertools import count, islice
 from pathlib import Path
 from secrets import token_hex
@@ -22,7 +23,7 @@ from muniment.app.progress import SILENT, Progress
 from muniment.app.reading import Content, Reading, read_all, weak_digest
 from muniment.app.store import Store
 from muniment.app.walking import unreadable
-from muniment.domain.errors import InvalidValueError
+from muniment.domain.errors import CorruptError, InvalidValueError
 from muniment.domain.manifest import Entry, check_paths
 from muniment.domain.ports import BlobSource, FileDigests
 from muniment.domain.values import Digest
@@ -114,6 +115,24 @@ class Staging:
         return _staged(
             path, read.digest, read.md5 if md5 else None, BlobSource(read.digest, len(content), path=copy, movable=True)
         )
+
+    def keep(self, digest: Digest, blocks: Iterable[bytes]) -> BlobSource:
+        """Copy bytes from somewhere else here, for the time until they are put; other bytes are CorruptError."""
+        copy, hashing, size = self._next(), sha256(), 0
+        with writing():
+            file = os.open(copy, COPY | os.O_EXCL, 0o600)
+        try:
+            for block in blocks:
+                hashing.update(block)
+                size += len(block)
+                with writing():
+                    write_all(file, block)
+        finally:
+            os.close(file)
+        if hashing.hexdigest() != digest:
+            msg = f"blob {digest} is damaged — run fsck, restore it from a copy"
+            raise CorruptError(msg)
+        return BlobSource(digest, size, path=copy, movable=True)
 
     def apart(self, staged: Staged) -> Staged:
         """Give a file that waits together with others a file of its own."""

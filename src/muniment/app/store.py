@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Protocol
 
-from attrs import define, evolve
+from attrs import define, evolve, frozen
 
 from muniment.app.config import Config
+from muniment.app.places import OWN, Kept, Places, TeamBlobs
 from muniment.app.transact import Request, Steps, transact
 from muniment.domain.checkpoint import Checkpoint
 from muniment.domain.ports import (
@@ -24,7 +25,7 @@ from muniment.domain.ports import (
     Vault,
     Views,
 )
-from muniment.domain.values import Json, Micros, Personal, RunId
+from muniment.domain.values import Json, Micros, Personal, RunId, TeamId
 
 
 class Signer(Protocol):
@@ -39,9 +40,20 @@ class Signer(Protocol):
         ...
 
 
+@frozen
+class Scope:
+    """The team that a store is seen by: its current place, and the blobs of the store's own place."""
+
+    place: str | None
+    own: BlobStore
+
+
 @define(slots=False)
 class Store:
-    """Everything that a use case may need, put together by the composition root."""
+    """Everything that a use case may need, put together by the composition root.
+
+    *blobs* are those of the store's own place; in the *scope* of a team, those of its versions (``of_team``).
+    """
 
     config: Config
     ledger: Ledger
@@ -55,6 +67,36 @@ class Store:
     make_signer: Callable[[], Signer]
     check_note: Callable[[str, str], Checkpoint]
     context: Context
+    places: Places
+    scope: Scope | None = None
+
+    @property
+    def own_blobs(self) -> BlobStore:
+        """The blobs of the store's own place, for whomever the store is seen."""
+        return self.blobs if self.scope is None else self.scope.own
+
+    def blobs_at(self, place: str | None) -> BlobStore:
+        """Return the blobs of one place; ``None`` is the store's own."""
+        return self.own_blobs if place is None or self.places.key(place) == OWN else self.places.open(place)
+
+    def kept(self, team_id: TeamId) -> Kept:
+        """Return where the blobs of a team are."""
+        return self.places.of_team(self.ledger, team_id)
+
+    def of_team(self, team_id: TeamId) -> Store:
+        """Return the same store with the blobs of a team.
+
+        They are put into the team's current place and read from there, its earlier ones, or the store's own.
+        """
+        kept, own = self.kept(team_id), self.own_blobs
+        others = dict.fromkeys(place for place in (*kept.earlier, None) if place != kept.current)
+        alone = {self.places.key(place) for place in kept.needed} == {OWN}
+        blobs = (
+            own
+            if alone
+            else TeamBlobs(self.blobs_at(kept.current), tuple(partial(self.blobs_at, place) for place in others))
+        )
+        return evolve(self, blobs=blobs, scope=Scope(kept.current, own))
 
     @property
     def views(self) -> Views:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from itertools import islice
 from typing import Final
 
 from attrs import define
 
 from muniment.app import leases, manifests
+from muniment.app.carrying import Carrier
 from muniment.app.collect import CONDEMNED
 from muniment.app.leases import Lease
-from muniment.app.log_artifact import Draft, Logged, log
+from muniment.app.log_artifact import Draft, Logged, PlaceMovedError, log
 from muniment.app.manifests import Manifest, Removed, Written
+from muniment.app.places import OWN, mark
 from muniment.app.progress import SILENT, Progress
 from muniment.app.staging import Staged
 from muniment.app.store import Store
-from muniment.domain.errors import CorruptError, LeaseExpiredError, MunimentError, StorageError
+from muniment.domain.errors import CorruptError, LeaseExpiredError, MunimentError, NotFoundError, StorageError
 from muniment.domain.manifest import Entry
-from muniment.domain.ports import BlobSource, Scratch, Transaction
+from muniment.domain.ports import BlobSource, BlobStore, Scratch, Transaction
 from muniment.domain.rows import ProjectRow
 from muniment.domain.values import CommandId, Digest, Micros, RunId
 
@@ -44,7 +47,8 @@ def upload(
     without, they are all there is. Whatever collection has condemned is rescued, whatever is missing is put.
     """
     changes = sorted(staged, key=_path_of)
-    session = _Session(store, lease, leases.LASTING // 2 + store.clock(), progress)
+    others = (store.blobs, *(() if base is None else (base.stored_in,)))
+    session = _Session(store, lease, leases.LASTING // 2 + store.clock(), progress, others)
     sources = {
         each.entry.digest: each.source for each in changes if isinstance(each, Staged) and each.source is not None
     }
@@ -58,7 +62,8 @@ def upload(
 
     progress.ahead("uploading", *_weight(changes))
     written = session.write(entries)
-    session.put((entry for entry in entries() if entry.ref is None), sources)
+    with Carrier(store) as carrier:
+        session.put((entry for entry in entries() if entry.ref is None), sources, carrier)
     return written
 
 
@@ -76,32 +81,41 @@ def log_contents(  # noqa: PLR0913 (what logging a version takes)
 ) -> Logged:
     """Upload what was staged and log the version that *draft* makes of it, both under one lease.
 
-    An upload that outlives its lease is done once more; most of its bytes are then there already.
+    An upload that outlives its lease is done once more; most of its bytes are then there already. So is one beside
+    which the team's blobs went to another place.
     """
     changes = list(staged)
 
     def once() -> Logged:
-        lease = leases.take(store)
+        placed = store.of_team(project.team_id)
+        lease = leases.take(placed)
         try:
-            written = upload(store, lease, changes, base=base, incremental=incremental, progress=progress)
-            return log(store, project, draft(written), run_id=run_id, lease=lease, command=command)
+            written = upload(placed, lease, changes, base=base, incremental=incremental, progress=progress)
+            return log(placed, project, draft(written), run_id=run_id, lease=lease, command=command)
         except BaseException:
-            leases.release(store, lease)
+            leases.release(placed, lease)
             raise
 
     try:
         return once()
-    except LeaseExpiredError:
+    except (LeaseExpiredError, PlaceMovedError):
         return once()
 
 
 def rescue(store: Store, digests: Collection[Digest]) -> frozenset[Digest]:
     """Take back the condemnation of blobs that are wanted again; return those that came too late, which are gone.
 
-    For a blob that is being deleted at this moment, wait until that is over.
+    They are meant in the place where *store* puts them. For a blob that is being deleted at this moment, wait until
+    that is over.
     """
-    condemned = _condemned(store.ledger.scratch, digests)
-    gone: set[Digest] = set()
+    return rescue_at(store, store.places.key(store.scope.place) if store.scope else OWN, digests)
+
+
+def rescue_at(store: Store, key: str, digests: Collection[Digest]) -> frozenset[Digest]:
+    """Rescue blobs in the place with this key."""
+    marks = {mark(key, digest): digest for digest in digests}
+    condemned = _condemned(store.ledger.scratch, key, marks)
+    gone: set[str] = set()
     seconds = FIRST_PAUSE
     while condemned:
         condemned = store.ledger.work(_Reprieve(condemned))
@@ -109,36 +123,37 @@ def rescue(store: Store, digests: Collection[Digest]) -> frozenset[Digest]:
         if condemned:
             time.sleep(seconds)
             seconds = min(2 * seconds, LONGEST_PAUSE)
-    return frozenset(gone)
+    return frozenset(marks[each] for each in gone)
 
 
 @define
 class _Reprieve:
     """Inside the write transaction: remove condemnations, and return what is being deleted already."""
 
-    digests: Collection[Digest]
+    marks: Collection[str]
 
-    def __call__(self, transaction: Transaction) -> set[Digest]:
+    def __call__(self, transaction: Transaction) -> set[str]:
         scratch, dying = transaction.scratch, set()
-        for digest in self.digests:
-            row = scratch.get(CONDEMNED, digest)
+        for each in self.marks:
+            row = scratch.get(CONDEMNED, each)
             if row is None:
                 continue
             if row["state"] == CONDEMNED:
-                scratch.delete(CONDEMNED, digest)
+                scratch.delete(CONDEMNED, each)
             else:
-                dying.add(digest)
+                dying.add(each)
         return dying
 
 
 @define
 class _Session:
-    """One upload under its lease."""
+    """One upload under its lease; what it does not bring along may lie in *others*."""
 
     store: Store
     lease: Lease
     renew_at: Micros
     progress: Progress
+    others: tuple[BlobStore, ...]
 
     def write(self, entries: Callable[[], Iterator[Entry]]) -> Written:
         """Store the manifest; again, if a part of it that was there is being deleted."""
@@ -148,17 +163,19 @@ class _Session:
             if not rescue(self.store, written.blobs):
                 return written
 
-    def put(self, entries: Iterator[Entry], sources: dict[str, BlobSource]) -> None:
+    def put(self, entries: Iterator[Entry], sources: dict[str, BlobSource], carrier: Carrier) -> None:
         """See to it that the bytes of entries are in the store."""
         paths: dict[str, str] = {}
-        for result in self.store.blobs.put_many(self._wanted(entries, sources, paths)):
+        for result in self.store.blobs.put_many(self._wanted(entries, sources, paths, carrier)):
             if result.error is not None:
                 raise _about(paths[result.digest], result.error) from result.error
-            self.progress.done(1, sources[result.digest].size)
+            if result.digest in sources:
+                self.progress.done(1, sources[result.digest].size)
+            carrier.forget(result.digest)
             self._renew()
 
     def _wanted(
-        self, entries: Iterator[Entry], sources: dict[str, BlobSource], paths: dict[str, str]
+        self, entries: Iterator[Entry], sources: dict[str, BlobSource], paths: dict[str, str], carrier: Carrier
     ) -> Iterator[BlobSource]:
         """Yield what is missing, a batch after the other; *paths* learns for which entries."""
         while batch := list(islice(entries, BATCH)):
@@ -166,7 +183,8 @@ class _Session:
             for entry in batch:
                 if entry.digest in missing and entry.digest not in paths:
                     paths[entry.digest] = entry.path
-                    yield sources[entry.digest]
+                    found = sources.get(entry.digest)
+                    yield found or self._carried(entry, carrier)
                 elif entry.digest in missing:
                     self.progress.done(1, entry.size or 0)  # equal to another file, which is on its way
 
@@ -175,12 +193,17 @@ class _Session:
         digests = {Digest(entry.digest) for entry in entries}
         rescue(self.store, digests)
         missing = self.store.blobs.missing(digests)
-        if lost := [entry for entry in entries if entry.digest in missing and entry.digest not in sources]:
-            msg = f"the bytes of {lost[0].path!r} are not in the store (any more) — add the file again"
-            raise CorruptError(msg)
         there = [entry for entry in entries if entry.digest in sources and entry.digest not in missing]
         self.progress.done(len(there), sum(entry.size or 0 for entry in there))
         return missing
+
+    def _carried(self, entry: Entry, carrier: Carrier) -> BlobSource:
+        """Return the bytes of an entry that was not brought along from where they were: another place of the team."""
+        for blobs in self.others:
+            with suppress(NotFoundError):
+                return carrier.fetch(blobs, Digest(entry.digest))
+        msg = f"the bytes of {entry.path!r} are not in the store (any more) — add the file again"
+        raise CorruptError(msg)
 
     def _renew(self) -> None:
         if self.store.clock() >= self.renew_at:
@@ -188,11 +211,11 @@ class _Session:
             self.renew_at = self.store.clock() + leases.LASTING // 2
 
 
-def _condemned(scratch: Scratch, digests: Collection[Digest]) -> set[Digest]:
-    """Return those of *digests* that are condemned; asks by the beginnings of digests, of which there are 256."""
-    found: set[Digest] = set()
-    for prefix in {digest[:PREFIX] for digest in digests}:
-        found.update(Digest(digest) for digest, _ in scratch.items(CONDEMNED, prefix) if digest in digests)
+def _condemned(scratch: Scratch, key: str, marks: Mapping[str, Digest]) -> set[str]:
+    """Return those of *marks* that are condemned; asks by the beginnings of digests, of which there are 256."""
+    found: set[str] = set()
+    for prefix in {digest[:PREFIX] for digest in marks.values()}:
+        found.update(each for each, _ in scratch.items(CONDEMNED, mark(key, prefix)) if each in marks)
     return found
 
 

@@ -105,7 +105,8 @@ def _versions(opened: Store, name: str, paging: Paging) -> Shown:
 
 
 def _manifest(opened: Store, row: VersionRow) -> Manifest:
-    return manifests.read(opened.blobs, opened.codec, Digest(row.manifest or ""))
+    blobs = opened.of_team(catalog.origin(opened.views, row.version_id).team.team_id).blobs
+    return manifests.read(blobs, opened.codec, Digest(row.manifest or ""))
 
 
 def _entry(entry: Entry) -> dict[str, Any]:

@@ -83,7 +83,7 @@ def put(
         msg = f"{name!r} is no name to log as — write [[entity/]project/]name, aliases with -a, and link it afterwards"
         raise InvalidNameError(msg)
     artifact_name(where.name)
-    with Staging(opened) as staging, watched() as progress:
+    with Staging(directory.seen_by(opened, where.owner)) as staging, watched() as progress:
         staged = _staged(opened, staging, path, policy, progress)
         project = directory.create_project(opened, where.owner, where.project)
 

@@ -88,11 +88,11 @@ class Access(Filling):
 
     def fetch_entry(self, entry: Entry, root: str | None) -> str:
         """Write one entry below *root*, verified, and return its path."""
-        self._readable("get_entry")
+        store = self.store.of_team(self._readable("get_entry").team.team_id)
         folder = self._root(root)
         above = entry.path.rpartition("/")[0]
         with Ground(os.path.abspath(folder)) as ground, ground.folder(above) as (inside, _):  # noqa: PTH100
-            ground.put(inside, entry.path, lambda file: Fetcher(self.store).write(entry, file))
+            ground.put(inside, entry.path, lambda file: Fetcher(store, store.blobs).write(entry, file))
         self._took(1, entry.size or 0)
         return os.path.join(folder, entry.path)  # noqa: PTH118 (text in, text out)
 

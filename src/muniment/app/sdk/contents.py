@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from attrs import define, field
 
+from muniment.app import directory
 from muniment.app.manifests import Manifest, Removed, merge
 from muniment.app.reference import resolve
 from muniment.app.staging import Policy, Staged, Staging
@@ -165,7 +166,8 @@ class Contents:
 
     def _open(self) -> Staging:
         if self._staging is None:
-            self._staging = Staging(self._store())
+            store = self._store()
+            self._staging = Staging(directory.seen_by(store, store.config.text("entity")))
         return self._staging
 
     def _put(self, staged: Staged, *, overwrite: bool) -> Entry:

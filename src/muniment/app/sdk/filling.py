@@ -153,11 +153,11 @@ class Filling(Stateful):
 
     def get(self, name: str) -> Table | None:
         """Return the table of this name, or ``None``."""
-        self._readable("get")
+        store = self.store.of_team(self._readable("get").team.team_id)
         found = self.held().get(name if name.endswith(SUFFIX) else f"{name}{SUFFIX}")
         if found is None:
             return None
-        with open_entry(self.store, found) as file:
+        with open_entry(store, found) as file:
             return Table.from_bytes(file.read(), found.path)
 
     def __getitem__(self, name: str) -> Table | None:

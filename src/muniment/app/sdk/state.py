@@ -186,9 +186,9 @@ class Stateful:
         if self._contents is not None:
             return self._contents
         if self._manifest is None:
-            version = self._version("manifest").version
-            store = self.store
-            self._manifest = manifests.read(store.blobs, store.codec, Digest(version.manifest or ""))
+            found = self._version("manifest")
+            store = self.store.of_team(found.team.team_id)
+            self._manifest = manifests.read(store.blobs, store.codec, Digest(found.version.manifest or ""))
         return self._manifest
 
     def owner_name(self) -> str:
