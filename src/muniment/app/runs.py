@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from attrs import frozen
 
-from muniment.app import catalog, directory, lifecycle
+from muniment.app import catalog, directory, lifecycle, replay
 from muniment.app.catalog import Found
 from muniment.app.store import Store
 from muniment.app.transact import Request, Steps, new_id
@@ -177,7 +177,11 @@ def use(store: Store, version_id: VersionId, run_id: RunId | None, through: Regi
 
 
 def permit_download(store: Store, found: Found) -> None:
-    """Refuse, on record, to hand out a version that was reached through a registry by somebody who may only look."""
+    """Refuse, on record, to hand out a version that was reached through a registry by somebody who may only look.
+
+    A replay hands out none, for it could not record it.
+    """
+    replay.require_none(store.config.home)
     registry = found.registry
     if registry is None:
         return

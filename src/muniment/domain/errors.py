@@ -9,6 +9,7 @@
      │   ├─ AliasReservedError        the alias means something else, such as v3
      │   ├─ AliasProtectedError       only an admin may move or remove the alias (also PermissionError)
      │   ├─ PermissionDeniedError     the role of the actor does not allow it (also PermissionError)
+     │   ├─ ReadOnlyError             the store shows a moment of another one and is not written (also PermissionError)
      │   ├─ TypeRefusedError          the artifact's type does not fit here
      │   ├─ NameTakenError            another live thing has this name
      │   ├─ VersionHeldError          aliases or links hold the version
@@ -60,6 +61,10 @@ class PermissionDeniedError(RuleError, PermissionError):
 
 class AliasProtectedError(PermissionDeniedError):
     """Only an admin of the registry may move or remove a protected alias."""
+
+
+class ReadOnlyError(RuleError, PermissionError):
+    """The store is a replay: it shows another one as it was at a moment, and nothing is written to it."""
 
 
 class TypeRefusedError(RuleError):

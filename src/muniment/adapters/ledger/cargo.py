@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -32,6 +33,20 @@ class Cargo:
     commands: Callable[[], Iterator[tuple[Any, ...]]]
     scratch: Callable[[], Iterator[tuple[Any, ...]]]
     dump: Callable[[], Iterator[bytes]]
+
+    def until(self, seq: int) -> Cargo:
+        """Return what the ledger held after event *seq*; answers and scratch rows, which have no past, stay behind."""
+        tip = Tip(Frontier(), 0)
+
+        def events() -> Iterator[tuple[Record, bytes]]:
+            tip.frontier = Frontier()
+            with left(self.events()) as every:
+                for record, leaf in islice(every, seq):
+                    tip.frontier.append(leaf)
+                    tip.recorded_at = record.recorded_at
+                    yield record, leaf
+
+        return Cargo(self.origin, tip, events, lambda: iter(()), lambda: iter(()), lambda: _past(self.dump(), seq))
 
 
 def paired(records: Iterable[Record], leaves: Iterable[bytes]) -> Iterator[tuple[Record, bytes]]:
@@ -73,6 +88,19 @@ def left(found: Iterator[T]) -> Iterator[Iterator[T]]:
         close = getattr(found, "close", None)
         if close is not None:
             close()
+
+
+def _past(dump: Iterator[bytes], seq: int) -> Iterator[bytes]:
+    """Yield the lines of a dump as they were after event *seq*: later rows left out, rows that ended later open."""
+    with left(dump) as lines:
+        for line in lines:
+            if line[:1] != b"[":
+                yield line
+                continue
+            *columns, begin, end = json.loads(line)
+            if begin <= seq:
+                row = [*columns, begin, end if end is not None and end <= seq else None]
+                yield json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 
 def _damaged(what: str) -> CorruptError:

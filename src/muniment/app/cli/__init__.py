@@ -23,6 +23,7 @@ COMMANDS = {
     "gc": Lazy("upkeep", "Remove bytes that nothing reaches any more."),
     "fsck": Lazy("upkeep", "Check everything that is stored."),
     "rebuild": Lazy("upkeep", "Make all rows again from the events."),
+    "replay": Lazy("replay", "Build the store as it was at some moment, to be looked at."),
     "migrate": Lazy("migrate", "Carry the ledger or the vault to another database."),
     "doctor": Lazy("doctor", "Look whether the store can do its work here."),
     "stats": Lazy("stats", "Count what the store holds."),
