@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import resource
+import subprocess
+import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
@@ -124,7 +126,6 @@ def test_a_fetch_that_fails_leaves_nothing(cache: BlobCache, source: Source) -> 
     with pytest.raises(KeyError):
         source.read(cache, named(HELLO))
     assert list((cache.folder / "tmp").iterdir()) == []
-    assert cache._used == {}  # noqa: SLF001 - nothing is held that nobody can release
 
 
 def test_blobs_used_longest_ago_are_evicted_first(cache: BlobCache, source: Source) -> None:
@@ -152,6 +153,47 @@ def test_a_blob_in_use_is_not_evicted(cache: BlobCache, source: Source) -> None:
     again.close()
     assert cache.cleanup(0) == KIB
     assert cache.usage() == CacheUsage(0, 0)
+
+
+OTHER = """
+import sys
+from pathlib import Path
+from muniment.adapters.blobs.cache import BlobCache
+from muniment.domain.values import Digest
+
+cache = BlobCache(Path(sys.argv[1]))
+with cache.open(Digest(sys.argv[2]), lambda start, length: None) as file:
+    print(file.read(1).decode(), flush=True)
+    sys.stdin.readline()
+    print(len(file.read()), flush=True)
+"""
+
+
+def test_a_blob_in_use_by_another_process_is_not_evicted(cache: BlobCache, source: Source) -> None:
+    digests = fill(cache, source, 4)
+    first = source.held[digests[0]]
+    other = [sys.executable, "-c", OTHER, str(cache.folder), digests[0]]
+    with subprocess.Popen(other, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin
+        assert process.stdout
+        assert process.stdout.read(1) == first[:1]
+        assert cache.cleanup(0, dry_run=True) == cache.cleanup(0) == 3 * KIB
+        assert [cache.holds(digest) for digest in digests] == [True, False, False, False]
+        source.read(cache, source.add(b"x" * cache.limit))  # as much as there is room for
+        assert cache.holds(digests[0])
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        assert int(process.stdout.read()) == len(first) - 1
+    assert cache.cleanup(0) == KIB + cache.limit
+    assert cache.usage() == CacheUsage(0, 0)
+
+
+def test_a_dry_run_says_what_would_go_and_keeps_it(cache: BlobCache, source: Source) -> None:
+    fill(cache, source, 4)
+    (cache.folder / "tmp" / "half").write_bytes(b"half")
+    assert (cache.cleanup(2 * KIB, dry_run=True), cache.sweep(2**62, dry_run=True)) == (2 * KIB, 4)
+    assert cache.usage() == CacheUsage(4, 4 * KIB)
+    assert (cache.cleanup(2 * KIB), cache.sweep(2**62)) == (2 * KIB, 4)
 
 
 def test_cleanup_stops_at_its_target(cache: BlobCache, source: Source) -> None:

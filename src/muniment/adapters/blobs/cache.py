@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from hashlib import sha256
 from io import BufferedReader, FileIO, RawIOBase
 from pathlib import Path
 from secrets import token_hex
-from threading import RLock
+from threading import Lock
 from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias
 
 from attrs import define, field, frozen
@@ -55,12 +55,11 @@ class _Kept:
 
 
 class _InUse(RawIOBase):
-    """The bytes of a cached blob, of which *length* may be read; until closed, it is not evicted."""
+    """The bytes of a cached blob, of which *length* may be read; until it is closed, no process evicts the blob."""
 
-    def __init__(self, file: FileIO, length: int | None, release: Callable[[], None]) -> None:
+    def __init__(self, file: FileIO, length: int | None) -> None:
         self._file = file
         self._left = length
-        self._release = release
 
     def readable(self) -> bool:
         return True
@@ -73,9 +72,7 @@ class _InUse(RawIOBase):
         return count
 
     def close(self) -> None:
-        if not self.closed:
-            self._file.close()
-            self._release()
+        self._file.close()
         super().close()
 
 
@@ -83,30 +80,24 @@ class _InUse(RawIOBase):
 class BlobCache:
     """Blobs by their digest in *folder*, at most *limit* bytes of them; those used longest ago go first.
 
-    A blob is hashed before a byte of it is returned: one that is not what its name says is dropped and fetched again.
+    A blob that is open is locked (``flock``), so that no process evicts it. It is hashed before a byte of it is
+    returned: one that is not what its name says is dropped and fetched again.
     Where the folder fails, blobs are fetched as if there were no cache, and a warning is logged.
     """
 
     folder: Path
     limit: int = LIMIT_BYTES
-    _lock: RLock = field(init=False, factory=RLock)  # closing a reader may happen anywhere, in a clean-up too
-    _used: Counter[Digest] = field(init=False, factory=Counter)
+    _lock: Lock = field(init=False, factory=Lock)
     _credit: int = field(init=False, default=0)
 
     def open(self, digest: Digest, fetch: Fetch, start: int = 0, length: int | None = None) -> BinaryIO:
         """Open the blob from *start*, fetching it whole unless it is here; what cannot be kept is passed on."""
         check_span(start, length)
-        self._hold(digest)
-        try:
-            file = self._found(digest) or self._fetched(digest, fetch)
-            if file is not None:
-                file.seek(start)
-                return BufferedReader(_InUse(file, length, partial(self._release, digest)))
-        except BaseException:
-            self._release(digest)
-            raise
-        self._release(digest)
-        return fetch(start, length)
+        file = self._found(digest) or self._fetched(digest, fetch)
+        if file is None:
+            return fetch(start, length)
+        file.seek(start)
+        return BufferedReader(_InUse(file, length))
 
     def holds(self, digest: Digest) -> bool:
         """Whether the blob is here, as far as its name tells."""
@@ -126,39 +117,33 @@ class BlobCache:
         kept = list(self._kept())
         return CacheUsage(len(kept), sum(each.size for each in kept))
 
-    def cleanup(self, target_bytes: int) -> int:
-        """Evict blobs that nobody here reads until *target_bytes* are left; return the bytes freed."""
-        with self._lock:
-            kept = sorted(self._kept(), key=lambda each: (each.used_at, each.digest))
-            surplus = sum(each.size for each in kept) - target_bytes
-            freed = 0
-            for each in kept:
-                if freed >= surplus:
-                    break
-                if not self._used[each.digest]:
-                    self.forget(each.digest)
-                    freed += each.size
-            return freed
+    def cleanup(self, target_bytes: int, *, dry_run: bool = False) -> int:
+        """Evict blobs that nobody reads until *target_bytes* are left; return the bytes freed.
 
-    def sweep(self, older_than: Micros) -> int:
-        """Remove what interrupted fetches left behind before *older_than*; return the bytes freed."""
+        With *dry_run* nothing is evicted, and the bytes are those that would be.
+        """
+        kept = sorted(self._kept(), key=lambda each: (each.used_at, each.digest))
+        surplus = sum(each.size for each in kept) - target_bytes
+        freed = 0
+        for each in kept:
+            if freed >= surplus:
+                break
+            with _unused(each.path) as unused:
+                if unused:
+                    if not dry_run:
+                        self.forget(each.digest)
+                    freed += each.size
+        return freed
+
+    def sweep(self, older_than: Micros, *, dry_run: bool = False) -> int:
+        """Remove what interrupted fetches left behind before *older_than*; return the bytes freed, or that would be."""
         freed = 0
         for each in _files(self.folder / HALVES):
             if each.used_at < older_than * 1000:
-                Path(each.path).unlink(missing_ok=True)
+                if not dry_run:
+                    Path(each.path).unlink(missing_ok=True)
                 freed += each.size
         return freed
-
-    def _hold(self, digest: Digest) -> None:
-        """Keep a blob from being evicted until it is released as often."""
-        with self._lock:
-            self._used[digest] += 1
-
-    def _release(self, digest: Digest) -> None:
-        with self._lock:
-            self._used[digest] -= 1
-            if not self._used[digest]:
-                del self._used[digest]
 
     def _path(self, digest: Digest) -> Path:
         return self.folder / digest[:2] / digest
@@ -175,6 +160,7 @@ class BlobCache:
             _warn(error)
             return None
         try:
+            _use(file)
             if _hash(file) == digest:
                 os.utime(file.fileno())
                 return file
@@ -194,6 +180,7 @@ class BlobCache:
             for folder in (self.folder, half.parent, self._path(digest).parent):
                 folder.mkdir(0o700, parents=True, exist_ok=True)
             file = FileIO(os.open(half, NEW, 0o600), "w+")
+            _use(file)
         except OSError as error:
             _warn(error)
             return None
@@ -235,8 +222,9 @@ class BlobCache:
             return False
         with self._lock:
             self._credit -= size
-            if self._credit < 0:
-                self._make_room()
+            full = self._credit < 0
+        if full:
+            self._make_room()
         return True
 
     def _make_room(self) -> None:
@@ -246,7 +234,8 @@ class BlobCache:
             size = self.usage().size
             if size > self.limit:
                 size -= self.cleanup(self.limit - slack)
-            self._credit = max(0, min(self.limit - size, slack))
+            with self._lock:
+                self._credit = max(0, min(self.limit - size, slack))
         except StorageError as error:
             _warn(error)
 
@@ -259,6 +248,38 @@ class BlobCache:
             raise _unreadable(error) from error
         for name in folders:
             yield from (each for each in _files(self.folder / name) if is_digest(each.digest))
+
+
+def _use(file: FileIO) -> None:
+    """Say that a blob is being read, for as long as the file is open; where nothing can be locked, nothing is said."""
+    with suppress(OSError):
+        fcntl.flock(file.fileno(), fcntl.LOCK_SH | fcntl.LOCK_NB)
+
+
+@contextmanager
+def _unused(path: str) -> Iterator[bool]:
+    """Whether no process has the blob open; while this is asked, none begins to."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield False  # another process evicted it
+        return
+    except OSError as error:
+        raise _unreadable(error) from error
+    try:
+        yield _is_free(file)
+    finally:
+        os.close(file)
+
+
+def _is_free(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # nothing can be locked here: what is evicted while it is read stays readable until it is closed
+        return True
+    return True
 
 
 def _files(folder: Path) -> Iterator[_Kept]:
