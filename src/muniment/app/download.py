@@ -171,7 +171,7 @@ def _stat(local: str) -> os.stat_result:
 
 
 def _weight(manifest: Manifest, prefix: str) -> tuple[int, int]:
-    """Return how many files a download is about, and their bytes; nothing where only the manifest's leaves could say."""
+    """Return how many files a download is about, and their bytes; (0, 0) where only the leaves could say."""
     return (0, 0) if prefix else (len(manifest), manifest.size)
 
 

@@ -14,7 +14,7 @@ from typing import Final
 from attrs import frozen
 
 from muniment.app.bundling import Bundles, Run, Slot
-from muniment.app.disk import COPY, write_all, writing
+from muniment.app.disk import COPY, COPY_AND_READ, cloned, write_all, writing
 from muniment.app.progress import SILENT, Progress
 from muniment.app.walking import unreadable
 from muniment.domain.errors import ConflictError, InvalidValueError
@@ -176,7 +176,10 @@ def _large(
 ) -> tuple[str, str | None, int]:
     strong, weak = sha256(), md5(usedforsecurity=False) if with_md5 else None
     total = 0
-    with _copying(reading.copy) as copy, memoryview(bytearray(SMALL)) as buffer:
+    with _copying(reading.copy) as new, memoryview(bytearray(SMALL)) as buffer:
+        copy = new
+        if new is not None and cloned(file, new):
+            file, copy = new, None  # what is shared is what is hashed, whoever writes to the file meanwhile
         while total <= size:  # a file that grows is not followed for ever
             try:
                 count = os.readv(file, [buffer])
@@ -201,7 +204,7 @@ def _copying(path: str | None) -> Iterator[int | None]:
         yield None
         return
     with writing():
-        copy = os.open(path, COPY, 0o600)
+        copy = os.open(path, COPY_AND_READ, 0o600)
     try:
         yield copy
     finally:

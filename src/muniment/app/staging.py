@@ -83,7 +83,8 @@ class Staging:
         """Return an entry for each local file, given with its path in the artifact.
 
         A file that is remembered as unchanged, and whose bytes are stored, is not read. Others are hashed; with
-        ``mutable`` copied in the same pass, with ``immutable`` read again from where they are when they are uploaded.
+        ``mutable`` copied in the same pass, with ``immutable`` read again from where they are when they are uploaded,
+        and a local store may keep them by a second name: they must never change again.
         """
         if policy not in POLICIES:
             msg = f"policy {policy!r} is unknown — choose mutable or immutable"
@@ -179,7 +180,7 @@ class Staging:
             if digests is None:
                 yield _fresh(file, *next(read_now))
             else:
-                source = BlobSource(digests[0], file.look.st_size, path=file.absolute)
+                source = BlobSource(digests[0], file.look.st_size, path=file.absolute, linkable=bundles is None)
                 yield _staged(file.path, digests[0], digests[1] if md5 else None, source)
 
     def _readings(self, files: Sequence[_File], *, copied: bool) -> list[Reading]:
@@ -247,7 +248,8 @@ def _fresh(file: _File, reading: Reading, read: Content) -> Staged:
         source = BlobSource(read.digest, read.look.st_size, path=where, movable=True, start=start)
         return _staged(file.path, read.digest, read.md5, source)
     where = reading.copy or file.absolute
-    source = BlobSource(read.digest, read.look.st_size, path=where, movable=reading.copy is not None)
+    copied = reading.copy is not None
+    source = BlobSource(read.digest, read.look.st_size, path=where, movable=copied, linkable=not copied)
     return _staged(file.path, read.digest, read.md5, source)
 
 

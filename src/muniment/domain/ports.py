@@ -40,6 +40,7 @@ class BlobSource:
 
     With ``movable`` the store may rename the file into place instead of copying it, and take it as ``digest`` says;
     a file that holds the bytes of several blobs (then each has a *start*) once it has been given all of them.
+    With ``linkable`` the file is promised not to change, so that the store may give it a second name.
     """
 
     digest: Digest
@@ -48,6 +49,7 @@ class BlobSource:
     path: str | None = None
     movable: bool = False
     start: int | None = None
+    linkable: bool = False
 
 
 @frozen
@@ -111,8 +113,8 @@ class BlobStore(Protocol):
 class ObjectSource:
     """An object to put: its name, its size, and its bytes, which are *content* or the file at *path*.
 
-    With ``movable`` the store may rename the file into place instead of copying it. ``digest`` is the SHA-256 of the
-    bytes where it is known.
+    With ``movable`` the store may rename the file into place instead of copying it, with ``linkable``, because it is
+    promised not to change, give it a second name. ``digest`` is the SHA-256 of the bytes where it is known.
     """
 
     name: str
@@ -121,6 +123,7 @@ class ObjectSource:
     path: str | None = None
     movable: bool = False
     digest: Digest | None = None
+    linkable: bool = False
 
 
 @frozen

@@ -18,7 +18,17 @@ from typing import BinaryIO, Final, TypeVar
 from attrs import define, frozen
 
 from muniment.adapters.blobs import check_name, check_object, check_span, is_name, refused
-from muniment.adapters.blobs.local.files import Span, copied, link, make, names_in, sync_file, write
+from muniment.adapters.blobs.local.files import (
+    Span,
+    copied,
+    hashed,
+    link,
+    make,
+    names_in,
+    second_name,
+    sync_file,
+    write,
+)
 from muniment.domain.errors import MunimentError, NotFoundError, StorageError
 from muniment.domain.ports import ObjectResult, ObjectSource, StoredObject
 from muniment.domain.values import Micros
@@ -32,7 +42,7 @@ LISTED_BYTES: Final = 1024
 BATCH_BYTES: Final = 64 << 20
 SYNC_THREADS: Final = 8
 HALVES: Final = "tmp"
-NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+NEW: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
 @define
@@ -232,11 +242,25 @@ class LocalObjectStore:
                 check_object(source, source.digest or "", found.st_size)
                 each.file = source.path
                 return
-        self._copy(each)
+        if not (source.linkable and self._share(each)):
+            self._copy(each)
+
+    def _share(self, each: _Pending) -> bool:
+        """Give a file that will not change a second name, in ``tmp`` for now, and check that it did not; or say no."""
+        source = each.source
+        if source.path is None or not stat.S_ISREG(os.lstat(source.path).st_mode):
+            return False
+        name = f"{self.folder}/{HALVES}/{token_hex(16)}"
+        if not second_name(source.path, name):
+            return False
+        each.file, each.ours = name, True
+        with FileIO(name) as file:
+            check_object(source, *hashed(file, source.size))
+        return True
 
     def _copy(self, each: _Pending) -> None:
         each.file, each.ours = f"{self.folder}/{HALVES}/{token_hex(16)}", True
-        with FileIO(os.open(each.file, NEW, 0o600), "wb") as file:
+        with FileIO(os.open(each.file, NEW, 0o600), "w+") as file:
             if each.source.path is None:
                 content = each.source.content or b""
                 check_object(each.source, sha256(content).hexdigest(), len(content))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 from collections.abc import Sequence
 from contextlib import suppress
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
 BUFFER_BYTES: Final = 1 << 20
 MUST_RENAME: Final = frozenset({errno.EEXIST, errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS})
+
+
+FICLONE: Final = 0x40049409
+"""The request of Linux to let two files share their blocks until one is changed (a reflink)."""
 
 
 class Span(RawIOBase):
@@ -53,15 +58,44 @@ def make(folder: str) -> None:
 
 
 def copied(source: ObjectSource, target: FileIO) -> tuple[str, int]:
-    """Copy a file, hashing on the way; return digest and size of what was read."""
+    """Copy a file, hashing on the way; return digest and size of what was read.
+
+    Where the file system can share blocks nothing is written, and what is shared is what is hashed.
+    """
+    with _readable(source) as file:
+        if cloned(file.fileno(), target.fileno()):
+            return hashed(target, source.size)
+        return hashed(file, source.size, target)
+
+
+def hashed(file: FileIO, expected: int, target: FileIO | None = None) -> tuple[str, int]:
+    """Read to the end and return digest and size; what is read is also written to *target*."""
     found, size = sha256(), 0
-    buffer = bytearray(min(BUFFER_BYTES, source.size + 1))
-    with _readable(source) as file, memoryview(buffer) as view:
+    with memoryview(bytearray(min(BUFFER_BYTES, expected + 1))) as view:
         while count := file.readinto(view):
             found.update(view[:count])
-            write(target, view[:count])
+            if target is not None:
+                write(target, view[:count])
             size += count
     return found.hexdigest(), size
+
+
+def cloned(file: int, target: int) -> bool:
+    """Let an empty *target* share the blocks of *file*; false where that cannot be, and then nothing was done."""
+    try:
+        fcntl.ioctl(target, FICLONE, file)
+    except OSError:
+        return False  # another file system, or one that shares no blocks: copying says what else is wrong
+    return True
+
+
+def second_name(file: str, name: str) -> bool:
+    """Give a file a second name; false where that cannot be: another file system, too many names, not our file."""
+    try:
+        os.link(file, name, follow_symlinks=False)
+    except OSError:
+        return False  # copying says what else is wrong
+    return True
 
 
 def _readable(source: ObjectSource) -> FileIO:

@@ -184,4 +184,6 @@ def _object(source: BlobSource) -> ObjectSource:
     if not is_digest(source.digest) or source.start is not None:
         content = content_of(source)
         return ObjectSource(name, len(content), content, digest=source.digest)
-    return ObjectSource(name, source.size, source.content, source.path, source.movable, source.digest)
+    return ObjectSource(
+        name, source.size, source.content, source.path, source.movable, source.digest, linkable=source.linkable
+    )
