@@ -98,7 +98,7 @@ def act(store: Store, *, wait: float = 0.0) -> Report:
 
     What is purged is gone for good, so only an admin of the organisation may.
     """
-    store.transact(Request("collect"), lambda steps: _permit(store, steps))
+    require_permission(store)
     deleted = [each for each in _due(store) if each.action is Action.DELETE and _delete(store, each)]
     purged = _purge(store, [each for each in _due(store) if each.action is Action.PURGE])
     swept, unswept = _sweep(store)
@@ -110,6 +110,11 @@ def act(store: Store, *, wait: float = 0.0) -> Report:
     counts = {"deleted": done.deleted, "purged": done.purged, "blobs": done.blobs, "bytes": done.size}
     say(_LOG, logging.WARNING if done.failed else logging.INFO, "collected", **counts, failed=len(done.failed))
     return done
+
+
+def require_permission(store: Store) -> None:
+    """Refuse who may not collect."""
+    store.transact(Request("collect"), lambda steps: _permit(store, steps))
 
 
 def _sweep(store: Store) -> tuple[int, tuple[str, ...]]:

@@ -14,7 +14,7 @@ INTERRUPTED = 130
 COMMANDS = {
     "artifact": Lazy("artifact", "Log, fetch, look at and change artifacts."),
     "registry": Lazy("registry", "Look at and change registries, link versions into them."),
-    "run": Lazy("run", "Look at runs."),
+    "run": Lazy("run", "Look at runs, and delete them."),
     "lineage": Lazy("story", "Show what something was made from and what was made from it."),
     "history": Lazy("story", "Show who did what to something, before and after."),
     "as-of": Lazy("story", "Say what a name meant at some moment."),

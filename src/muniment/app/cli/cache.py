@@ -7,6 +7,7 @@ import click
 from muniment.app import clock
 from muniment.app.cli.frame import group, settings
 from muniment.app.cli.show import One, Shown, human_size
+from muniment.app.cli.trying import dry_run_option
 from muniment.app.config import size_in_bytes
 
 HALF_FETCHED_LASTS = 3600 * 1_000_000
@@ -30,14 +31,18 @@ def ls() -> Shown:
 @cache.command("cleanup", examples=("muniment cache cleanup 2GiB", "muniment cache cleanup 0"))
 @click.argument("size")
 @click.option("--remove-temp", is_flag=True, help="Accepted for W&B's sake; what interrupted fetches left always goes.")
-def cleanup(size: str, remove_temp: bool) -> Shown:
+@dry_run_option
+def cleanup(size: str, remove_temp: bool, dry_run: bool) -> Shown:
     """Remove what was used longest ago until the cache is no larger than SIZE."""
     from muniment.app.bootstrap import open_cache  # noqa: PLC0415 (help needs none of it)
 
     del remove_temp
     opened = open_cache(settings())
     target = size_in_bytes(size)
-    freed = opened.cleanup(target) + opened.sweep(clock.now() - HALF_FETCHED_LASTS)
+    halves = opened.sweep(clock.now() - HALF_FETCHED_LASTS, dry_run=dry_run)
+    freed = opened.cleanup(target, dry_run=dry_run) + halves
+    if dry_run:
+        return One({"dry_run": True, "freed_bytes": freed}, f"would free {human_size(freed)}; nothing was done")
     left = opened.usage()
     text = f"freed {human_size(freed)}, {human_size(left.size)} left"
     return One({"freed_bytes": freed, "bytes": left.size, "blobs": left.blobs}, text)

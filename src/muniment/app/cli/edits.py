@@ -9,6 +9,7 @@ from muniment.app.catalog import Found
 from muniment.app.cli import describe, frame, people
 from muniment.app.cli.frame import command, store
 from muniment.app.cli.show import One, Shown
+from muniment.app.cli.trying import acted_on, dry_run_option, tried
 from muniment.app.config import duration_in_micros
 from muniment.app.lifecycle import Edits
 from muniment.app.store import Store
@@ -33,7 +34,8 @@ NOWHERE = "none"
 @click.argument("aliases", nargs=-1)
 @click.option("--remove", is_flag=True, help="Take the aliases away from this version.")
 @click.option("--expect", metavar="vN|none", help="Only if the aliases point at this version, or nowhere, now.")
-def alias(name: str, aliases: tuple[str, ...], remove: bool, expect: str | None) -> Shown:
+@dry_run_option
+def alias(name: str, aliases: tuple[str, ...], remove: bool, expect: str | None, dry_run: bool) -> Shown:
     """Show the aliases of a version, move aliases to it, or take them away.
 
     A NAME in a registry changes the aliases of the collection, others those of the artifact.
@@ -47,13 +49,16 @@ def alias(name: str, aliases: tuple[str, ...], remove: bool, expect: str | None)
     if remove and expect is not None:
         msg = "--expect is for moving aliases: removing only ever touches those of this version"
         raise click.UsageError(msg)
+    acted = acted_on(opened, dry_run=dry_run)
     if aliases:
         expected = None if expect is None else _expected(opened, name, expect, added)
         changes = Edits(add_aliases=added, remove_aliases=removed, expected=expected)
         if found.link is not None:
-            link_artifact.edit(opened, found, changes)
+            link_artifact.edit(acted, found, changes)
         else:
-            lifecycle.edit(opened, found, changes)
+            lifecycle.edit(acted, found, changes)
+    if would := tried(acted):
+        return would
     now = catalog.all_aliases(opened.views, found)
     label = describe.display_name(found)
     return One({"name": label, "aliases": now}, f"{label}: {', '.join(now) or 'no aliases'}")
@@ -104,21 +109,27 @@ def ttl(name: str, time: str | None, whole: bool) -> Shown:
 @click.option("--delete-aliases", is_flag=True, help="Let its aliases go too; otherwise they hold it.")
 @click.option("--artifact", "whole", is_flag=True, help="The artifact with all its versions.")
 @click.option("--reason", metavar="TEXT", help="Why, for the record.")
-def delete(name: str, delete_aliases: bool, whole: bool, reason: str | None) -> Shown:
+@dry_run_option
+def delete(name: str, delete_aliases: bool, whole: bool, reason: str | None, dry_run: bool) -> Shown:
     """Mark a version deleted; it can be restored until its bytes are collected.
 
     NAME says which version: name:v3 or name:alias.
     """
     opened = store()
+    acted = acted_on(opened, dry_run=dry_run)
     if whole:
         row, team = _artifact(opened, name)
-        lifecycle.delete_artifact(opened, row, team, reason=reason)
-        return One({"deleted": row.name, "artifact_id": row.artifact_id}, f"deleted artifact {row.name}")
+        lifecycle.delete_artifact(acted, row, team, reason=reason)
+        return tried(acted) or One(
+            {"deleted": row.name, "artifact_id": row.artifact_id}, f"deleted artifact {row.name}"
+        )
     if ":" not in name:
         msg = f"say which version of {name}, for example {name}:v0, or use --artifact for all of it"
         raise click.UsageError(msg)
     found = _own(frame.find(opened, name), "delete it, or take it out of the registry with `muniment registry unlink`")
-    lifecycle.delete(opened, found, delete_aliases=delete_aliases, reason=reason)
+    lifecycle.delete(acted, found, delete_aliases=delete_aliases, reason=reason)
+    if would := tried(acted):
+        return would
     row_ = catalog.origin(opened.views, found.version.version_id).version
     until = lifecycle.purge_after(opened, row_)
     label = describe.source_name(found)

@@ -9,6 +9,7 @@ import click
 from muniment.app import directory
 from muniment.app.cli.frame import group, store
 from muniment.app.cli.show import Many, One, Shown, Values
+from muniment.app.cli.trying import acted_on, dry_run_option, tried
 from muniment.app.config import duration_in_micros
 from muniment.app.store import Store
 from muniment.domain.errors import InvalidValueError
@@ -58,12 +59,14 @@ def org_create(name: str) -> Shown:
 @click.argument("login", required=False)
 @click.argument("role", required=False, type=ROLES)
 @click.option("--remove", is_flag=True, help="Take the membership away.")
-def org_member(name: str, login: str | None, role: str | None, remove: bool) -> Shown:
+@dry_run_option
+def org_member(name: str, login: str | None, role: str | None, remove: bool, dry_run: bool) -> Shown:
     """List who is in an organization, give somebody a role, or take the membership away."""
     opened = store()
     if wants_change(login, role, remove):
-        directory.set_organisation_role(opened, name, str(login), Role(role) if role else None)
-        return changed_member(name, str(login), role)
+        acted = acted_on(opened, dry_run=dry_run)
+        directory.set_organisation_role(acted, name, str(login), Role(role) if role else None)
+        return tried(acted) or changed_member(name, str(login), role)
     return members(opened, directory.organisation(opened.views, name).organisation_id)
 
 
@@ -119,12 +122,14 @@ def team_show(name: str) -> Shown:
 @click.argument("login", required=False)
 @click.argument("role", required=False, type=ROLES)
 @click.option("--remove", is_flag=True, help="Take the membership away.")
-def team_member(name: str, login: str | None, role: str | None, remove: bool) -> Shown:
+@dry_run_option
+def team_member(name: str, login: str | None, role: str | None, remove: bool, dry_run: bool) -> Shown:
     """List who is in a team, give somebody a role, or take the membership away."""
     opened = store()
     if wants_change(login, role, remove):
-        directory.set_team_role(opened, name, str(login), Role(role) if role else None)
-        return changed_member(name, str(login), role)
+        acted = acted_on(opened, dry_run=dry_run)
+        directory.set_team_role(acted, name, str(login), Role(role) if role else None)
+        return tried(acted) or changed_member(name, str(login), role)
     return members(opened, directory.team(opened.views, name).team_id)
 
 

@@ -11,8 +11,10 @@ from muniment.app.catalog import Found
 from muniment.app.cli import frame, people
 from muniment.app.cli.frame import as_of_option, group, store
 from muniment.app.cli.show import Many, One, Shown, Values, pairs
+from muniment.app.cli.trying import acted_on, dry_run_option, tried
 from muniment.app.store import Store
 from muniment.app.subjects import address
+from muniment.domain.errors import NotFoundError
 from muniment.domain.registry import MemberKind, Visibility
 from muniment.domain.rows import (
     AcceptedTypeRow,
@@ -104,16 +106,42 @@ def link(source: str, target: str, aliases: tuple[str, ...]) -> Shown:
 
 @registry.command("unlink", examples=("muniment registry unlink wandb-registry-dataset/mnist:v0",))
 @click.argument("name")
-def unlink(name: str) -> Shown:
+@dry_run_option
+def unlink(name: str, dry_run: bool) -> Shown:
     """Take a version out of a collection; the version itself stays.
 
     NAME is [organization/]wandb-registry-<registry>/<collection>[:alias].
     """
     opened = store()
     found = frame.find(opened, name)
-    link_artifact.unlink(opened, found)
+    acted = acted_on(opened, dry_run=dry_run)
+    link_artifact.unlink(acted, found)
     (label,) = catalog.link_names([found]) or (name,)
-    return One({"unlinked": label, "version_id": found.version.version_id}, f"unlinked {label}")
+    return tried(acted) or One({"unlinked": label, "version_id": found.version.version_id}, f"unlinked {label}")
+
+
+@registry.command(
+    "delete",
+    examples=(
+        "muniment registry delete drafts --dry-run",
+        "muniment registry delete wandb-registry-dataset/mnist",
+    ),
+)
+@click.argument("name")
+@dry_run_option
+def delete(name: str, dry_run: bool) -> Shown:
+    """Delete a custom registry with its collections, or one collection with its links; the versions stay.
+
+    NAME is [organization/]name of a registry, or [organization/]wandb-registry-<registry>/<collection>.
+    """
+    opened = store()
+    acted = acted_on(opened, dry_run=dry_run)
+    owner, short = _collection_of(name)
+    if short is None:
+        registries.delete(acted, find(opened, name))
+    else:
+        registries.delete_collection(acted, _held(opened, owner, short))
+    return tried(acted) or One({"deleted": name}, f"deleted {name}")
 
 
 @registry.command(
@@ -180,7 +208,8 @@ def protect(name: str, aliases: tuple[str, ...], nothing: bool) -> Shown:
 @click.argument("member", required=False)
 @click.argument("role", required=False, type=people.ROLES)
 @click.option("--remove", is_flag=True, help="Take the membership away.")
-def members(name: str, member: str | None, role: str | None, remove: bool) -> Shown:
+@dry_run_option
+def members(name: str, member: str | None, role: str | None, remove: bool, dry_run: bool) -> Shown:
     """List who is in a registry, give a role to somebody or to team:NAME, or take the membership away."""
     opened = store()
     row = find(opened, name)
@@ -191,8 +220,9 @@ def members(name: str, member: str | None, role: str | None, remove: bool) -> Sh
             kind = MemberKind.TEAM
         else:
             id_, kind = directory.principal(opened, who), MemberKind.PRINCIPAL
-        registries.set_role(opened, row, id_, kind, Role(role) if role else None)
-        return people.changed_member(name, who, role)
+        acted = acted_on(opened, dry_run=dry_run)
+        registries.set_role(acted, row, id_, kind, Role(role) if role else None)
+        return tried(acted) or people.changed_member(name, who, role)
     return people.members(opened, row.registry_id)
 
 
@@ -202,6 +232,22 @@ def members(name: str, member: str | None, role: str | None, remove: bool) -> Sh
 def find(opened: Store, name: str, at: int | None = None) -> RegistryRow:
     """Return a registry by ``[organization/][wandb-registry-]name``."""
     return directory.registry(opened.views, *_split(opened, name), at)
+
+
+def _collection_of(name: str) -> tuple[str, str | None]:
+    """Return the registry and the collection of a name; ``None`` for the latter if the registry itself is meant."""
+    above, _, last = name.rpartition("/")
+    inside = above.rpartition("/")[2].startswith(REGISTRY_PREFIX)
+    return (above, last) if inside else (name, None)
+
+
+def _held(opened: Store, registry_name: str, name: str) -> CollectionRow:
+    row = find(opened, registry_name)
+    found = opened.views.find(CollectionRow, registry_id=row.registry_id, name=name)
+    if found is None:
+        msg = f"registry {row.name} has no collection {name!r} — see `muniment registry show {row.name}`"
+        raise NotFoundError(msg)
+    return found
 
 
 def _split(opened: Store, name: str) -> tuple[str, str]:

@@ -6,12 +6,12 @@ from typing import Any
 
 import click
 
-from muniment.app import clock, directory, listing
+from muniment.app import clock, directory, listing, runs
 from muniment.app.cli.frame import as_of_option, group, page_options, project_of, seq_at, store, texts
 from muniment.app.cli.show import Many, One, Shown
+from muniment.app.cli.trying import acted_on, dry_run_option, tried
 from muniment.app.labels import ERASED_TEXT, Labels
 from muniment.app.listing import Paging
-from muniment.app.runs import get
 from muniment.app.store import Store
 from muniment.app.subjects import ID, subject
 from muniment.domain.errors import NotFoundError
@@ -24,7 +24,7 @@ EDGES = 100
 
 @group(examples=("muniment run ls", "muniment run show 1a2b3c4d"))
 def run() -> None:
-    """Look at runs."""
+    """Look at runs, and delete them."""
 
 
 @run.command(
@@ -58,11 +58,7 @@ def show(name: str, moment: str | None) -> Shown:
     """
     opened = store()
     at = seq_at(opened, moment)
-    found = subject(opened, name if "/" in name or ID.fullmatch(name) else f"runs/{name}", at)
-    if found.kind not in {"run", "id"}:
-        msg = f"{name!r} is a {found.kind} — name a run"
-        raise NotFoundError(msg)
-    row = get(opened, RunId(found.id), at)
+    row = _found(opened, name, at)
     notes, config, summary = texts(opened, row.notes, row.config, row.summary)
     values = {
         **_run(opened, row, at),
@@ -73,6 +69,34 @@ def show(name: str, moment: str | None) -> Shown:
         "logged": _versions(opened, row, "out", at),
     }
     return One(values)
+
+
+@run.command(
+    "delete",
+    examples=("muniment run delete 1a2b3c4d --dry-run", "muniment run delete digits/runs/1a2b3c4d --artifacts"),
+)
+@click.argument("name")
+@click.option("--artifacts", is_flag=True, help="Mark the versions that it logged deleted too, aliases and all.")
+@dry_run_option
+def delete(name: str, artifacts: bool, dry_run: bool) -> Shown:
+    """Delete a run; what it logged stays unless asked otherwise.
+
+    NAME is [[entity/]project/][runs/]id.
+    """
+    opened = store()
+    acted = acted_on(opened, dry_run=dry_run)
+    row = _found(opened, name)
+    runs.delete(acted, row, delete_artifacts=artifacts)
+    return tried(acted) or One({"deleted": row.key, "run_id": row.run_id}, f"deleted run {row.key}")
+
+
+def _found(opened: Store, name: str, at: int | None = None) -> RunRow:
+    """Return the run that a name means."""
+    found = subject(opened, name if "/" in name or ID.fullmatch(name) else f"runs/{name}", at)
+    if found.kind not in {"run", "id"}:
+        msg = f"{name!r} is a {found.kind} — name a run"
+        raise NotFoundError(msg)
+    return runs.get(opened, RunId(found.id), at)
 
 
 def _run(opened: Store, row: RunRow, at: int | None) -> dict[str, Any]:

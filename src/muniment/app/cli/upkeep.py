@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from muniment.app import checkpoints
+from muniment.app import checkpoints, trial
 from muniment.app import collect as collecting
 from muniment.app import fsck as checking
 from muniment.app.cli.frame import command, show_now, store
@@ -30,6 +30,8 @@ def gc(context: click.Context, yes: bool, dry_run: bool, wait: float) -> Shown:
     stays.
     """
     opened = store()
+    if dry_run:
+        collecting.require_permission(trial.of(opened))
     if dry_run or not yes:
         return _plan(collecting.plan(opened))
     report = collecting.act(opened, wait=wait)
