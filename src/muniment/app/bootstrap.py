@@ -7,19 +7,19 @@ from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import unquote, urlsplit
 
 from attrs import define, evolve
 
-from muniment.app import clock, logs
+from muniment.app import clock, logs, replay
 from muniment.app.config import Config
 from muniment.app.directory import enter
 from muniment.app.places import Places
 from muniment.app.projections import FOLDS
 from muniment.app.store import Store
 from muniment.domain.checkpoint import log_name
-from muniment.domain.errors import InvalidValueError, NotFoundError, StorageError
+from muniment.domain.errors import InvalidValueError, NotFoundError, ReadOnlyError, StorageError
 
 if TYPE_CHECKING:
     from muniment.adapters.blobs.cache import BlobCache
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from muniment.adapters.ledger.sqlite import SqliteLedger
     from muniment.adapters.vault.postgres import PostgresVault
     from muniment.adapters.vault.sqlite import SqliteVault
-    from muniment.domain.ports import BlobStore, ObjectStore, ReferenceStore
+    from muniment.domain.ports import BlobStore, Context, Ledger, ObjectStore, ReferenceStore, Vault
 
 
 def open_store(config: Config, *, source: str = "sdk") -> Store:
@@ -39,23 +39,20 @@ def open_store(config: Config, *, source: str = "sdk") -> Store:
 
     logs.set_up(config)
     home = _home(config)
+    replayed = replay.found_in(home)
+    config = replay.settings_of(config) if replayed else config
     blobs = open_blobs(config)
     ledger = open_ledger(config)
     try:
         vault = open_vault(config, ledger.origin)
-        context = enter(
-            ledger,
-            vault,
-            config.actor,
-            organisation=config.text("organisation"),
-            team=config.text("entity"),
-            project=config.text("project"),
-            source=source,
-        )
+        if replayed:
+            context = replay.look(ledger, vault, config, source, replayed)
+        else:
+            context = _enter(ledger, vault, config, source)
     except BaseException:
         ledger.close()
         raise
-    return Store(
+    store = Store(
         config=config,
         ledger=ledger,
         vault=vault,
@@ -69,6 +66,35 @@ def open_store(config: Config, *, source: str = "sdk") -> Store:
         check_note=signing.verify,
         context=context,
         places=open_places(config),
+    )
+    return _only_read(store) if replayed else store
+
+
+def _enter(ledger: Ledger, vault: Vault, config: Config, source: str) -> Context:
+    return enter(
+        ledger,
+        vault,
+        config.actor,
+        organisation=config.text("organisation"),
+        team=config.text("entity"),
+        project=config.text("project"),
+        source=source,
+    )
+
+
+def _only_read(store: Store) -> Store:
+    """Return the store of a replay: nothing that writes is left."""
+    from muniment.adapters import read_only  # noqa: PLC0415 (loaded when a replay is opened)
+
+    def sign() -> NoReturn:
+        raise ReadOnlyError(replay.REFUSED)
+
+    return evolve(
+        store,
+        ledger=read_only.ledger(store.ledger, replay.REFUSED),
+        vault=read_only.vault(store.vault, replay.REFUSED),
+        blobs=read_only.blobs(store.blobs, replay.REFUSED),
+        make_signer=sign,
     )
 
 
