@@ -35,6 +35,7 @@ STREAMS: Final = {
     "principal": ("somebody who acts", "`<principal>`"),
     "project": ("a project", "`<project>`"),
     "registry": ("a registry", "`<registry>`"),
+    "report": ("a report that was made of the ledger", "`<report>`"),
     "request": ("a request of a data subject", "`<request>`"),
     "run": ("a run", "`<run>`"),
     "team": ("a team", "`<team>`"),

@@ -19,6 +19,7 @@ from muniment.domain import (
     principal,
     project,
     registry,
+    report,
     request,
     run,
     team,
@@ -100,6 +101,11 @@ GOLDEN: Final[dict[str, tuple[Any, str, str | None]]] = {
         '{"entry_ids":["' + B + '","' + C + '"],"version_id":"' + A + '"}',
         '{"paths":["b.png","c.png"]}',
     ),
+    "data-subject.entries-detached.1": (
+        data_subject.EntriesDetached(A, (B,)),
+        '{"entry_ids":["' + B + '"],"version_id":"' + A + '"}',
+        None,
+    ),
     "data-subject.erased.1": (data_subject.SubjectErased(A), '{"request_id":"' + A + '"}', None),
     "data-subject.fence-lifted.1": (data_subject.FenceLifted(A), '{"request_id":"' + A + '"}', None),
     "data-subject.fenced.1": (data_subject.SubjectFenced(A), '{"request_id":"' + A + '"}', None),
@@ -180,6 +186,11 @@ GOLDEN: Final[dict[str, tuple[Any, str, str | None]]] = {
         registry.VisibilityChanged(registry.Visibility.RESTRICTED),
         '{"visibility":"restricted"}',
         None,
+    ),
+    "report.generated.1": (
+        report.ReportGenerated(7, D1, "audit-trail", D2),
+        '{"root":"' + D1 + '","size":7}',
+        '{"manifest":"' + D2 + '","report":"audit-trail"}',
     ),
     "request.certified.1": (
         request.CertificateIssued(A, B),
