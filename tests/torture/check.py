@@ -8,6 +8,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from muniment.app import bootstrap, collect, config, fsck, leases, manifests
+from muniment.app.places import OWN
+from muniment.app.reach import reach
 from muniment.app.store import Store
 from muniment.domain.rows import CollectionRow, LinkRow, ProjectRow, RunRow, TeamRow, VersionRow
 from muniment.domain.values import Digest
@@ -119,7 +121,7 @@ def _collected(store: Store) -> Iterator[str]:
     yield from (f"gc: {text}" for text in report.failed)
     if report.kept:
         yield f"gc: {report.kept} dead blobs were kept"
-    orphans = {digest for digest, _ in store.blobs.list()} - collect._reachable(store)  # noqa: SLF001
+    orphans = {digest for digest, _ in store.blobs.list()} - reach(store).at(OWN)
     yield from (f"orphan: blob {digest}" for digest in sorted(orphans))
     yield from (f"left in staging: {path.name}" for path in _inside(store.staging) if path.name != "lock")
     folder = store.config.path("blobs", "blobs")

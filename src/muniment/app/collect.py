@@ -9,21 +9,23 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 from attrs import evolve, field, frozen
 
-from muniment.app import catalog, directory, leases, manifests
+from muniment.app import catalog, directory, leases
 from muniment.app.fsck import personal_slots
 from muniment.app.lifecycle import mark_deleted
 from muniment.app.logs import say
+from muniment.app.places import mark
+from muniment.app.reach import Reach, Root, Site, in_state, name_of, reach, sites, team_of
 from muniment.app.staging import reclaim
 from muniment.app.store import Store
 from muniment.app.transact import Request, Steps
 from muniment.domain import retention
 from muniment.domain import version as versions
-from muniment.domain.errors import CorruptError, NotFoundError, StorageError
+from muniment.domain.errors import StorageError
 from muniment.domain.ports import Scratch, Transaction, Views
 from muniment.domain.registry import require_role
 from muniment.domain.retention import Action, Decision, Facts, Level, ttl_rule
@@ -35,7 +37,6 @@ _LOG = logging.getLogger(__name__)
 
 CONDEMNED = "condemned"
 DELETING = "deleting"
-DRAFT = "draft"
 BATCH = 500
 DELETING_LASTS: Micros = 10 * 60 * 1_000_000
 VAULT_SLOTS_LAST: Micros = 24 * 3600 * 1_000_000
@@ -89,8 +90,8 @@ def plan(store: Store) -> Plan:
     """Return what collecting would do now, without doing anything."""
     due = tuple(_due(store))
     purged = {each.version_id for each in due if each.action is Action.PURGE}
-    dead = _dead(store, _reachable(store, purged))
-    return Plan(due, len(dead), sum(dead.values()), len(store.ledger.scratch.items(leases.LEASE)))
+    dead = dead_blobs(reach(store, purged), sites(store))
+    return Plan(due, len(dead), sum(each.size for each in dead.values()), len(store.ledger.scratch.items(leases.LEASE)))
 
 
 def act(store: Store, *, wait: float = 0.0) -> Report:
@@ -103,7 +104,7 @@ def act(store: Store, *, wait: float = 0.0) -> Report:
     purged = _purge(store, [each for each in _due(store) if each.action is Action.PURGE])
     swept, unswept = _sweep(store)
     staging = reclaim(store) + swept
-    report = _delete_dead(store, wait)
+    report = delete_dead(store, wait)
     store.vault.sweep(lambda slots: _referenced(store, set(slots)), store.clock() - VAULT_SLOTS_LAST)
     failed = (*unswept, *report.failed)
     done = evolve(report, deleted=len(deleted), purged=purged, staging=staging, failed=failed)
@@ -119,10 +120,13 @@ def require_permission(store: Store) -> None:
 
 def _sweep(store: Store) -> tuple[int, tuple[str, ...]]:
     """Remove what interrupted puts and deletes left behind; what stays, such as what a lock holds, stops nothing."""
-    try:
-        return store.blobs.sweep(store.clock() - leases.LASTING), ()
-    except StorageError as error:
-        return 0, (f"left behind: {error}",)
+    freed, failed = 0, []
+    for site in sites(store):
+        try:
+            freed += site.blobs.sweep(store.clock() - leases.LASTING)
+        except StorageError as error:
+            failed.append(site.named(f"left behind: {error}"))
+    return freed, tuple(failed)
 
 
 def _permit(store: Store, steps: Steps) -> None:
@@ -159,25 +163,10 @@ def decide(views: Views, version: VersionRow, now: Micros, grace: Micros) -> Dec
 def _due(store: Store) -> Iterator[Due]:
     now, grace = store.clock(), store.config.grace
     for state in (State.COMMITTED, State.DELETED):
-        for version in _in_state(store, state):
+        for version in in_state(store.views, state):
             decision = decide(store.views, version, now, grace)
             if decision.action is not Action.KEEP:
-                yield Due(version.version_id, _name(store, version), decision.action, decision.why)
-
-
-def _in_state(store: Store, state: State) -> Iterator[VersionRow]:
-    after = None
-    while page := store.views.select(VersionRow, state=state.value, order="created_at", after=after, limit=BATCH):
-        yield from page
-        after = page[-1].created_at
-
-
-def _name(store: Store, version: VersionRow) -> str:
-    try:
-        found = catalog.origin(store.views, version.version_id)
-    except NotFoundError:
-        return version.version_id
-    return f"{found.team.name}/{found.project.name}/{found.artifact.name}:v{version.index}"
+                yield Due(version.version_id, name_of(store, version), decision.action, decision.why)
 
 
 def _delete(store: Store, due: Due) -> bool:
@@ -200,9 +189,9 @@ def _delete(store: Store, due: Due) -> bool:
 def _purge(store: Store, dues: list[Due]) -> int:
     """Let go of versions whose grace period is over; their bytes go afterwards."""
     purged = 0
-    kept = _reachable(store, [due.version_id for due in dues]) if dues else set()
+    found = reach(store, [due.version_id for due in dues]) if dues else Reach(store)
     for due in dues:
-        counted = _own(store, due.version_id, kept)
+        counted = _own(found, store.views.find(VersionRow, version_id=due.version_id))
 
         def deciding(steps: Steps, due: Due = due, counted: tuple[int, int] = counted) -> bool:
             version = steps.views.find(VersionRow, version_id=due.version_id)
@@ -219,72 +208,83 @@ def _purge(store: Store, dues: list[Due]) -> int:
     return purged
 
 
-def _own(store: Store, version_id: VersionId, kept: set[Digest]) -> tuple[int, int]:
-    """Return how many blobs of content only this version has, and their bytes together; they are *kept* no longer."""
-    version = store.views.find(VersionRow, version_id=version_id)
+def _own(found: Reach, version: VersionRow | None) -> tuple[int, int]:
+    """Return how many blobs of content only this version has, and their bytes together; they count as needed then."""
     if version is None or version.manifest is None:
         return 0, 0
-    manifest = manifests.read(store.blobs, store.codec, Digest(version.manifest))
-    sizes = {digest: size for digest, size in manifest.contents() if digest not in kept}
-    kept.update(sizes)
+    root = Root(Digest(version.manifest), team_of(found.store.views, version), version)
+    needed = found.around(root.team_id)
+    sizes = {digest: size for digest, size in found.manifest(root).contents() if digest not in needed}
+    found.add(root)
     return len(sizes), sum(sizes.values())
 
 
 # --- blobs -----------------------------------------------------------------------------------------------------------
 
 
-def _reachable(store: Store, purged: Iterable[VersionId] = ()) -> set[Digest]:
-    """Return the digests of all blobs that a version or draft needs, those of *purged* versions left out."""
-    without = set(purged)
-    reached: set[Digest] = set()
-    roots = {
-        Digest(version.manifest): version
-        for state in (State.COMMITTED, State.DELETED)
-        for version in _in_state(store, state)
-        if version.manifest is not None and version.version_id not in without
-    }
-    parts = [Digest(part["manifest"]) for _, part in store.ledger.scratch.items(DRAFT) if "manifest" in part]
-    for root in dict.fromkeys([*roots, *parts]):
-        try:
-            reached.update(manifests.read(store.blobs, store.codec, root).blobs(reached))
-        except (CorruptError, NotFoundError) as error:
-            whose = _name(store, roots[root]) if root in roots else "a part of a version that is being made"
-            msg = f"the manifest of {whose} cannot be read, so no bytes are let go — run `muniment fsck`: {error}"
-            raise CorruptError(msg) from error
-    return reached
+@frozen
+class Dead:
+    """A blob that nothing needs in its place."""
+
+    site: Site
+    digest: Digest
+    size: int
+
+    @property
+    def mark(self) -> str:
+        """What scratch rows call it."""
+        return mark(self.site.key, self.digest)
 
 
-def _dead(store: Store, reached: set[Digest]) -> dict[Digest, int]:
-    return {digest: size for digest, size in store.blobs.list() if digest not in reached}
+def dead_blobs(found: Reach, among: Iterable[Site]) -> dict[str, Dead]:
+    """Return the blobs in these places that nothing needs there, by their marks."""
+    dead: dict[str, Dead] = {}
+    for site in among:
+        needed = found.at(site.key)
+        each = (Dead(site, digest, size) for digest, size in site.blobs.list() if digest not in needed)
+        dead |= {one.mark: one for one in each}
+    return dead
 
 
-def _delete_dead(store: Store, wait: float) -> Report:
-    dead = _dead(store, _reachable(store))
+def delete_dead(store: Store, wait: float = 0.0, among: Sequence[Site] | None = None) -> Report:
+    """Delete what nothing needs in these places, or in all; wait so many seconds for sessions that began before."""
+    among = sites(store) if among is None else among
+    dead = dead_blobs(reach(store), among)
     if not dead:
         return Report()
     epoch = _condemn(store, dead)
     if not _sessions_ended(store, epoch, wait):
         return Report(kept=len(dead))
-    reached = _reachable(store)
-    _spare(store, [digest for digest in dead if digest in reached])
+    found = reach(store)
+    needed = {site.key: found.at(site.key) for site in among}
+    still_dead = {each for each, one in dead.items() if one.digest not in needed[one.site.key]}
+    _spare(store, [each for each in dead if each not in still_dead])
     blobs, size, failed = 0, 0, []
-    waiting = iter([digest for digest in dead if digest not in reached])
-    while batch := list(islice(waiting, BATCH)):
-        dying = _begin_deleting(store, batch, epoch)
-        gone = []
-        for result in store.blobs.delete_many(dying):
-            if result.error is None:
-                gone.append(result.digest)
-            else:
-                failed.append(f"blob {result.digest}: {result.error}")
-        still = store.blobs.missing(gone) ^ set(gone)
-        failed += [f"blob {digest} is still there after it was deleted" for digest in sorted(still)]
-        blobs, size = blobs + len(gone) - len(still), size + sum(dead[digest] for digest in gone if digest not in still)
-        _spare(store, dying)
+    for site in among:
+        waiting = iter([each for each in dead if each in still_dead and dead[each].site.key == site.key])
+        while batch := list(islice(waiting, BATCH)):
+            dying = _begin_deleting(store, batch, epoch)
+            gone, refused = _deleted(site, [dead[each].digest for each in dying])
+            failed += refused
+            blobs, size = blobs + len(gone), size + sum(dead[mark(site.key, digest)].size for digest in gone)
+            _spare(store, dying)
     return Report(blobs=blobs, size=size, kept=len(dead) - blobs, failed=tuple(failed))
 
 
-def _condemn(store: Store, dead: Iterable[Digest]) -> int:
+def _deleted(site: Site, dying: list[Digest]) -> tuple[set[Digest], list[str]]:
+    """Delete blobs from a place; return those that are verified absent, and a line for each other one."""
+    gone, failed = set(), []
+    for result in site.blobs.delete_many(dying):
+        if result.error is None:
+            gone.add(result.digest)
+        else:
+            failed.append(site.named(f"blob {result.digest}: {result.error}"))
+    still = gone - site.blobs.missing(gone)
+    failed += [site.named(f"blob {digest} is still there after it was deleted") for digest in sorted(still)]
+    return gone - still, failed
+
+
+def _condemn(store: Store, dead: Iterable[str]) -> int:
     """Raise the epoch and condemn blobs for it, in one transaction; return the new epoch.
 
     What another collection is deleting at this moment stays its own.
@@ -293,9 +293,9 @@ def _condemn(store: Store, dead: Iterable[Digest]) -> int:
     def acting(transaction: Transaction) -> int:
         epoch = leases.epoch(transaction.scratch) + 1
         transaction.scratch.put(leases.COLLECTION, leases.EPOCH, epoch)
-        for digest in dead:
-            if _state(transaction.scratch, digest) != DELETING:
-                transaction.scratch.put(CONDEMNED, digest, {"state": CONDEMNED, "epoch": epoch})
+        for each in dead:
+            if _state(transaction.scratch, each) != DELETING:
+                transaction.scratch.put(CONDEMNED, each, {"state": CONDEMNED, "epoch": epoch})
         return epoch
 
     return store.ledger.work(acting)
@@ -311,30 +311,30 @@ def _sessions_ended(store: Store, epoch: int, wait: float) -> bool:
     return True
 
 
-def _begin_deleting(store: Store, batch: list[Digest], epoch: int) -> list[Digest]:
+def _begin_deleting(store: Store, batch: list[str], epoch: int) -> list[str]:
     """Say that blobs are being deleted now; those that a session rescued, or a later collection took, are left out."""
 
-    def acting(transaction: Transaction) -> list[Digest]:
+    def acting(transaction: Transaction) -> list[str]:
         ours = {"state": CONDEMNED, "epoch": epoch}
-        dying = [digest for digest in batch if transaction.scratch.get(CONDEMNED, digest) == ours]
-        for digest in dying:
-            transaction.scratch.put(CONDEMNED, digest, {"state": DELETING}, transaction.now + DELETING_LASTS)
+        dying = [each for each in batch if transaction.scratch.get(CONDEMNED, each) == ours]
+        for each in dying:
+            transaction.scratch.put(CONDEMNED, each, {"state": DELETING}, transaction.now + DELETING_LASTS)
         return dying
 
     return store.ledger.work(acting)
 
 
-def _spare(store: Store, digests: list[Digest]) -> None:
+def _spare(store: Store, marks: list[str]) -> None:
     def acting(transaction: Transaction) -> None:
-        for digest in digests:
-            transaction.scratch.delete(CONDEMNED, digest)
+        for each in marks:
+            transaction.scratch.delete(CONDEMNED, each)
 
-    if digests:
+    if marks:
         store.ledger.work(acting)
 
 
-def _state(scratch: Scratch, digest: Digest) -> str | None:
-    row = scratch.get(CONDEMNED, digest)
+def _state(scratch: Scratch, marked: str) -> str | None:
+    row = scratch.get(CONDEMNED, marked)
     return row["state"] if row else None
 
 
