@@ -127,9 +127,16 @@ GOLDEN: Final[dict[str, tuple[Any, str, str | None]]] = {
     "policy.removed.1": (policy.PolicyRemoved(), "{}", None),
     "policy.set.1": (
         policy.PolicySet(
-            hold.ScopeKind.TYPE, A, policy.Terms(policy.Start.LAST_USED, 5, 7, policy.Ending.REVIEW, 3), "model", "law"
+            hold.ScopeKind.TYPE,
+            A,
+            policy.Terms(policy.Start.LAST_USED, 5, 7, policy.Ending.REVIEW, 3),
+            statutory=True,
+            type="model",
+            citation="law",
         ),
-        '{"scope":"type","target":"' + A + '","terms":{"ending":"review","keep_last":3,"maximum":7,"minimum":5,'
+        '{"scope":"type","statutory":true,"target":"'
+        + A
+        + '","terms":{"ending":"review","keep_last":3,"maximum":7,"minimum":5,'
         '"start":"last-used"}}',
         '{"citation":"law","type":"model"}',
     ),

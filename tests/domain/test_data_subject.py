@@ -12,6 +12,7 @@ from muniment.domain.data_subject import (
     MOST_ENTRIES,
     DataSubject,
     EntriesAttached,
+    EntriesDetached,
     FenceLifted,
     Standing,
     SubjectAttached,
@@ -22,6 +23,7 @@ from muniment.domain.data_subject import (
     TargetKind,
     attach_entries,
     attach_subject,
+    detach_entries,
     detach_subject,
     erase_subject,
     fence_subject,
@@ -51,7 +53,6 @@ def test_a_subject_is_attached_to_what_is_about_it_and_detached_again() -> None:
     attached.when(attach_subject, VERSION, V).then_nothing()
     attached.when(detach_subject, VERSION, V).then(SubjectDetached(VERSION, V))
     subject.given(KNOWN).when(detach_subject, VERSION, V).then_nothing()
-    subject.given(KNOWN).when(detach_subject, VERSION, V, entries=True).then(SubjectDetached(VERSION, V))
 
 
 def test_entries_are_attached_in_parts_that_stay_small() -> None:
@@ -61,6 +62,11 @@ def test_entries_are_attached_in_parts_that_stay_small() -> None:
         EntriesAttached(V, tuple(id_ for id_, _ in first), tuple(path for _, path in first)),
         EntriesAttached(V, (rest[0][0],), (rest[0][1],)),
     )
+
+
+def test_entries_are_detached_by_their_ids() -> None:
+    subject.given(KNOWN).when(detach_entries, V, ("1", "2")).then(EntriesDetached(V, ("1", "2")))
+    subject.given(KNOWN).when(detach_entries, V, ()).then_nothing()
 
 
 def test_an_entry_is_named_once() -> None:

@@ -36,7 +36,7 @@ policy = Spec(POLICY)
 
 
 def cited(citation: str, minimum: int) -> PolicySet:
-    return PolicySet(ScopeKind.PROJECT, PROJECT, Terms(minimum=minimum), citation=citation)
+    return PolicySet(ScopeKind.PROJECT, PROJECT, Terms(minimum=minimum), statutory=True, citation=citation)
 
 
 def test_a_policy_is_set_changed_and_removed() -> None:
@@ -99,8 +99,16 @@ def test_a_minimum_is_not_set_below_the_floor_of_the_law_it_cites(citation: str,
     enough = cited(citation, floor)
     policy.when(set_policy, enough).then(enough)
     policy.when(set_policy, cited(citation, floor - 1)).then_raises(InvalidValueError, r"AI Act Art\. \d+.* days")
-    without = PolicySet(ScopeKind.PROJECT, PROJECT, YEAR, citation=citation)
+    without = PolicySet(ScopeKind.PROJECT, PROJECT, YEAR, statutory=True, citation=citation)
     policy.when(set_policy, without).then_raises(InvalidValueError)
+
+
+def test_a_statutory_policy_cites_its_law_and_no_other_cites_one() -> None:
+    for wrong in (
+        PolicySet(ScopeKind.PROJECT, PROJECT, YEAR, statutory=True),
+        PolicySet(ScopeKind.PROJECT, PROJECT, YEAR, citation="HGB 257"),
+    ):
+        policy.when(set_policy, wrong).then_raises(InvalidValueError, "cites the law")
 
 
 def test_another_article_has_no_floor() -> None:

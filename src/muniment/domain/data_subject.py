@@ -42,7 +42,7 @@ class SubjectAttached(Event):
 
 @frozen
 class SubjectDetached(Event):
-    """Nothing in *target* is about the subject, entries that were attached one by one included."""
+    """What was attached as a whole is not about the subject."""
 
     audit: ClassVar[Audit] = Audit.GOVERNANCE
     kind: TargetKind
@@ -57,6 +57,15 @@ class EntriesAttached(Event):
     version_id: VersionId
     entry_ids: tuple[str, ...]
     paths: Words[tuple[str, ...]]
+
+
+@frozen
+class EntriesDetached(Event):
+    """These entries of a version are not about the subject."""
+
+    audit: ClassVar[Audit] = Audit.GOVERNANCE
+    version_id: VersionId
+    entry_ids: tuple[str, ...]
 
 
 @frozen
@@ -88,6 +97,7 @@ SubjectEvent: TypeAlias = (
     | SubjectAttached
     | SubjectDetached
     | EntriesAttached
+    | EntriesDetached
     | SubjectFenced
     | FenceLifted
     | SubjectErased
@@ -123,10 +133,10 @@ def attach_subject(subject: DataSubject, kind: TargetKind, target: str) -> list[
     return [] if (kind, target) in subject.targets else [SubjectAttached(kind, target)]
 
 
-def detach_subject(subject: DataSubject, kind: TargetKind, target: str, *, entries: bool = False) -> list[SubjectEvent]:
-    """Say that nothing in *target* is about the subject; *entries* tells whether single ones of it were attached."""
+def detach_subject(subject: DataSubject, kind: TargetKind, target: str) -> list[SubjectEvent]:
+    """Say that what was attached as a whole is not about the subject."""
     _require_open(subject)
-    return [SubjectDetached(kind, target)] if entries or (kind, target) in subject.targets else []
+    return [SubjectDetached(kind, target)] if (kind, target) in subject.targets else []
 
 
 def attach_entries(
@@ -141,6 +151,13 @@ def attach_entries(
     return [
         EntriesAttached(version_id, tuple(id_ for id_, _ in part), tuple(path for _, path in part)) for part in parts
     ]
+
+
+def detach_entries(subject: DataSubject, version_id: VersionId, entry_ids: tuple[str, ...]) -> list[SubjectEvent]:
+    """Say that entries, by the ids under which they were attached, are not about the subject."""
+    _require_open(subject)
+    parts = [entry_ids[at : at + MOST_ENTRIES] for at in range(0, len(entry_ids), MOST_ENTRIES)]
+    return [EntriesDetached(version_id, part) for part in parts]
 
 
 def fence_subject(subject: DataSubject, request_id: str) -> list[SubjectEvent]:
@@ -191,7 +208,7 @@ def evolve(subject: DataSubject, event: SubjectEvent) -> DataSubject:
             return replace(subject, targets=subject.targets | {(kind, target)})
         case SubjectDetached(kind=kind, target=target):
             return replace(subject, targets=subject.targets - {(kind, target)})
-        case EntriesAttached():
+        case EntriesAttached() | EntriesDetached():
             return subject
         case SubjectFenced(request_id=request_id):
             return replace(subject, standing=Standing.FENCED, request_id=request_id)

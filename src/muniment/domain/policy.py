@@ -82,12 +82,13 @@ class Terms:
 
 @frozen
 class PolicySet(Event):
-    """What is in the scope is kept by these terms from now on; *type* narrows a project to one type of artifact."""
+    """What is in the scope is kept by these terms from now on, because a law says so if they are *statutory*."""
 
     audit: ClassVar[Audit] = Audit.GOVERNANCE
     scope: ScopeKind
     target: str
     terms: Terms
+    statutory: bool = False
     type: Words[str] | None = None
     citation: Words[str] | None = None
 
@@ -121,6 +122,9 @@ def set_policy(policy: Policy, wanted: PolicySet) -> list[PolicyEvent]:
         raise InvalidValueError(msg)
     if (wanted.scope is ScopeKind.TYPE) != (wanted.type is not None):
         msg = "a policy for a type names the type, and no other does"
+        raise InvalidValueError(msg)
+    if wanted.statutory != (wanted.citation is not None):
+        msg = "a statutory policy cites the law that it follows, and no other does"
         raise InvalidValueError(msg)
     _require_floor(wanted)
     if policy.scope is not None and (policy.scope, policy.target, policy.type) != _scope(wanted):

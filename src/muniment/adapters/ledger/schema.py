@@ -45,9 +45,24 @@ PROJECTIONS_POSTGRES: Final = (
         parked_at bigint NOT NULL, PRIMARY KEY (projection, seq))""",
 )
 
+EVIDENCE: Final = (
+    "proposals",
+    "holds",
+    "policies",
+    "data_subjects",
+    "subject_targets",
+    "subject_entries",
+    "requests",
+    "disposals",
+    "residuals",
+    "activities",
+    "reports",
+)
+
 STEPS: Final[tuple[Step, ...]] = (
     Step("batched projections: who uses what", PROJECTIONS_SQLITE, PROJECTIONS_POSTGRES, rows=("usage", "last_uses")),
     Step("proofs from a few hundred hashes", tiles.SQLITE, tiles.POSTGRES, tiles=True),
+    Step("approvals, holds, policies, data subjects, requests, disposals, reports", rows=EVIDENCE),
 )
 """The first step leads from schema 1 to 2. A step that was released is never changed."""
 

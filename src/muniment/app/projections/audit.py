@@ -24,6 +24,8 @@ SUBJECTS = (
     "base",
     "link_id",
     "target",
+    "subject_id",
+    "request_id",
 )
 """The fields of events that name what they concern, besides the owner of their stream."""
 

@@ -1,16 +1,10 @@
-"""What the projections keep: one class per table, and the five changes that a fold may ask for.
-
-Every table also has ``from_seq`` and ``to_seq``, which the views adapter fills: the ledger position at which a row
-began and, once closed, ended to hold. A column that held words reads ``None`` after they were redacted.
-"""
+"""The rows of teams, artifacts, registries, runs, and of what happened to each."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar, TypeAlias
-
 from attrs import frozen
 
+from muniment.domain.rows.tables import Lookup, Row, Table
 from muniment.domain.values import (
     ArtifactId,
     CollectionId,
@@ -26,96 +20,6 @@ from muniment.domain.values import (
     TeamId,
     VersionId,
 )
-
-Cell: TypeAlias = str | int | None
-"""What a column holds; truth values are 0 and 1."""
-
-
-@frozen
-class Lookup:
-    """An index: rows where *equal* columns have given values, in the order of column *order*."""
-
-    equal: tuple[str, ...]
-    order: str
-
-
-@frozen
-class Table:
-    """The name, identity and indexes of one kind of row.
-
-    At most one live row has the same *key*, and at most one the same values in each of *unique* (``None`` never
-    clashes). *projection* names the batched projection that keeps the table, ``None`` stands for the inline ones. A
-    table with *sums* holds totals, which only ``Add`` changes: those columns add up, those in *keeps* stay as they
-    began, the others are those of the last event. It has no past: asking for one is a programming error.
-    """
-
-    name: str
-    key: tuple[str, ...]
-    unique: tuple[tuple[str, ...], ...] = ()
-    lookups: tuple[Lookup, ...] = ()
-    projection: str | None = None
-    sums: tuple[str, ...] = ()
-    keeps: tuple[str, ...] = ()
-
-
-@frozen
-class Row:
-    """The base of all rows."""
-
-    table: ClassVar[Table]
-
-
-@frozen
-class Insert:
-    """Add a row whose key no live row has."""
-
-    row: Row
-
-
-@frozen
-class Put:
-    """Add a row in place of the live one with its key, if there is one."""
-
-    row: Row
-
-
-@frozen
-class Patch:
-    """Replace the live row with this key by one that differs in *columns*; without a live row, do nothing."""
-
-    kind: type[Row]
-    key: tuple[Cell, ...]
-    columns: Mapping[str, Cell]
-
-
-@frozen
-class Close:
-    """End the live row with this key; without a live row, do nothing."""
-
-    kind: type[Row]
-    key: tuple[Cell, ...]
-
-
-@frozen
-class Add:
-    """Add a row to the totals with its key; without such, it begins them."""
-
-    row: Row
-
-
-Change: TypeAlias = Insert | Put | Patch | Close | Add
-
-
-def kind_of(change: Change) -> type[Row]:
-    """Return which kind of row a change is about."""
-    return type(change.row) if isinstance(change, Insert | Put | Add) else change.kind
-
-
-def key_of(change: Change) -> tuple[Cell, ...]:
-    """Return the key of the row that a change is about."""
-    if isinstance(change, Insert | Put | Add):
-        return tuple(getattr(change.row, name) for name in change.row.table.key)
-    return change.key
 
 
 @frozen
@@ -413,71 +317,3 @@ class TimelineRow(Row):
     table = Table("timeline", ("subject_id", "event_seq"), (), (Lookup(("subject_id",), "event_seq"),))
     subject_id: str
     event_seq: int
-
-
-ROWS: tuple[type[Row], ...] = (
-    OrganisationRow,
-    TeamRow,
-    ProjectRow,
-    PrincipalRow,
-    MemberRow,
-    ArtifactRow,
-    VersionRow,
-    AliasRow,
-    LatestRow,
-    TagRow,
-    SourceRow,
-    ErasedEntryRow,
-    RegistryRow,
-    AcceptedTypeRow,
-    ProtectedAliasRow,
-    CollectionRow,
-    LinkRow,
-    RunRow,
-    EdgeRow,
-    TimelineRow,
-)
-"""Every table of the inline projections, in the order in which they are documented and dumped."""
-
-
-# --- batched projections ---------------------------------------------------------------------------------------------
-
-USAGE = "usage"
-
-
-@frozen
-class UsageRow(Row):
-    """How often somebody used or downloaded a version in a run; ``run_id`` is empty outside of one."""
-
-    table = Table(
-        "usage",
-        ("version_id", "principal_id", "run_id", "kind"),
-        (),
-        (Lookup(("version_id",), "last_at"), Lookup(("principal_id",), "last_at"), Lookup(("run_id",), "last_at")),
-        projection=USAGE,
-        sums=("count",),
-        keeps=("first_at",),
-    )
-    version_id: VersionId
-    principal_id: PrincipalId
-    run_id: str
-    kind: str
-    first_at: Micros
-    last_at: Micros
-    count: int
-
-
-@frozen
-class LastUseRow(Row):
-    """When a version was last used or downloaded by anybody, and how often altogether."""
-
-    table = Table("last_uses", ("version_id",), (), (Lookup((), "last_used_at"),), projection=USAGE, sums=("count",))
-    version_id: VersionId
-    last_used_at: Micros
-    count: int
-
-
-BATCHED: tuple[type[Row], ...] = (UsageRow, LastUseRow)
-"""Every table of the batched projections."""
-
-EVERY: tuple[type[Row], ...] = (*ROWS, *BATCHED)
