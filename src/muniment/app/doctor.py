@@ -9,24 +9,24 @@ import shutil
 import sqlite3
 import stat
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from hashlib import sha256
+from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
-from secrets import token_bytes
 from typing import Any, Final, Literal, TypeAlias
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from muniment.app import clock
 from muniment.app.config import Config
+from muniment.app.places import probe
+from muniment.app.reach import sites
 from muniment.app.staging import leftovers
 from muniment.app.store import Store
 from muniment.app.transact import new_id
-from muniment.domain.errors import CorruptError, MunimentError, StorageError
-from muniment.domain.ports import BlobResult, BlobSource, SlotDraft, Transaction
+from muniment.domain.errors import CorruptError, MunimentError
+from muniment.domain.ports import SlotDraft, Transaction
 from muniment.domain.rows import ROWS, Row
-from muniment.domain.values import Digest, Micros
+from muniment.domain.values import Micros
 
 State: TypeAlias = Literal["ok", "warn", "fail"]
 
@@ -65,11 +65,12 @@ def examine(config: Config, open_store: Callable[[], Store]) -> Iterator[Finding
         yield from _key_files(config)
         return
     yield from _key_files(config)
-    for check, act in (("ledger", _ledger), ("schema", _schema), ("vault", _vault), ("blobs", _blobs)):
+    for check, act in (("ledger", _ledger), ("schema", _schema), ("vault", _vault)):
         try:
             yield Finding(check, "ok", act(store))
         except MunimentError as error:
             yield _failed(check, error)
+    yield from _blobs(store)
     yield from _clock(store)
     yield _staging(store)
 
@@ -250,19 +251,20 @@ def _vault(store: Store) -> str:
     return "can be read and written, and its key opens it"
 
 
-def _blobs(store: Store) -> str:
-    """Put a blob that nobody else has, read it back, and delete it."""
-    content = token_bytes(64)
-    digest = Digest(sha256(content).hexdigest())
+def _blobs(store: Store) -> Iterator[Finding]:
+    """Try every place in which blobs are kept."""
     try:
-        _raise(store.blobs.put_many([BlobSource(digest, len(content), content)]))
-        store.blobs.get(digest)
-    finally:
-        _raise(store.blobs.delete_many([digest]))
-    if not store.blobs.missing([digest]):
-        msg = "a blob that was deleted is still there — check what the store keeps of deleted objects"
-        raise CorruptError(msg)
-    return "can be put, read and deleted"
+        places = [site for site in sites(store) if site.needed]
+    except MunimentError as error:
+        yield _failed("blobs", error)
+        return
+    for site in places:
+        try:
+            probe(site.blobs)
+            yield Finding("blobs", "ok", site.named("can be put, read and deleted"))
+        except MunimentError as error:
+            failed = _failed("blobs", error)
+            yield evolve(failed, text=site.named(failed.text))
 
 
 def _clock(store: Store) -> Iterator[Finding]:
@@ -288,12 +290,3 @@ def _staging(store: Store) -> Finding:
 def said(error: MunimentError | OSError) -> str:
     """Return an error's own words, without the path that the operating system puts there."""
     return str(error) if isinstance(error, MunimentError) else str(error.strerror)
-
-
-def _raise(results: Iterable[BlobResult]) -> None:
-    for result in results:
-        if isinstance(result.error, MunimentError):
-            raise result.error
-        if result.error is not None:
-            msg = f"blob {result.digest} failed: {type(result.error).__name__}"
-            raise StorageError(msg) from result.error

@@ -10,12 +10,14 @@ import attrs
 from attrs import frozen
 
 from muniment.app import catalog, checkpoints, manifests
+from muniment.app.places import OWN_NAME, Kept, lost_from
+from muniment.app.reach import Reach, Teams, sites
 from muniment.app.store import Store
 from muniment.domain.errors import MunimentError, NotFoundError
 from muniment.domain.manifest import Entry
 from muniment.domain.ports import Views
 from muniment.domain.rows import AliasRow, ArtifactRow, CollectionRow, LinkRow, RegistryRow, VersionRow
-from muniment.domain.values import Digest, Personal, SlotId
+from muniment.domain.values import Digest, Personal, SlotId, TeamId
 from muniment.domain.version import State
 
 BLOCK = 1 << 20
@@ -45,8 +47,9 @@ def check(
             yield Fault("checkpoint", text)
     yield from _rows(store)
     yield from _vault(store)
-    for text in store.blobs.verify():
-        yield Fault("blob", text)
+    for site in sites(store):
+        for text in site.blobs.verify():
+            yield Fault("blob", site.named(text))
     yield from _contents(store, fast=fast)
 
 
@@ -129,22 +132,25 @@ def _versions(store: Store) -> Iterator[VersionRow]:
 
 def _contents(store: Store, *, fast: bool) -> Iterator[Fault]:
     """Check the manifest and the blobs of every version whose bytes must be there."""
-    checked: dict[Digest, str | None] = {}
+    checked: dict[tuple[frozenset[str], Digest], str | None] = {}
+    teams, found = Teams(store.views), Reach(store)
     for version in _versions(store):
         if version.state == State.PURGED.value or version.manifest is None:
             continue
-        name = _name(store, version)
+        name, team_id = _name(store, version), teams.of(version)
+        seen = found.seen_by(team_id)
         try:
-            manifest = manifests.read(store.blobs, store.codec, Digest(version.manifest))
+            manifest = manifests.read(seen.blobs, store.codec, Digest(version.manifest))
             if manifest.digest != version.digest:
                 yield Fault("manifest", f"the manifest of {name} does not have the digest of the version")
             for entry in manifest.entries():
                 if entry.ref is None:
-                    digest = Digest(entry.digest)
-                    if digest not in checked:
-                        checked[digest] = _blob(store, entry, fast=fast)
-                    if checked[digest]:
-                        yield Fault("blob", f"{name}: file {entry.path} {checked[digest]}")
+                    key = (found.group(team_id), Digest(entry.digest))
+                    if key not in checked:
+                        checked[key] = _blob(seen, entry, fast=fast)
+                    if wrong := checked[key]:
+                        where = _where(store, team_id, key[1])
+                        yield Fault("blob", f"{name}: file {entry.path} {wrong}{where}")
         except MunimentError as error:
             yield Fault("manifest", f"the manifest of {name} cannot be read: {error}")
 
@@ -154,7 +160,7 @@ def _blob(store: Store, entry: Entry, *, fast: bool) -> str | None:
     digest = Digest(entry.digest)
     try:
         if fast:
-            return "is missing" if store.blobs.missing([digest]) else None
+            return "is missing" if lost_from(store.blobs, [digest]) else None
         hasher, size = sha256(), 0
         with store.blobs.open(digest) as stream:
             while block := stream.read(BLOCK):
@@ -167,6 +173,15 @@ def _blob(store: Store, entry: Entry, *, fast: bool) -> str | None:
     if hasher.hexdigest() != digest:
         return f"was changed: its bytes do not have the digest {digest[:16]}…"
     return None if entry.size in {None, size} else f"has {size} bytes, not {entry.size}"
+
+
+def _where(store: Store, team_id: TeamId | None, digest: Digest) -> str:
+    """Say in which place of a team a blob is, or in which it is not; of a team without any of its own, nothing."""
+    kept = Kept() if team_id is None else store.kept(team_id)
+    if kept.needed == (None,):
+        return ""
+    there = [url for url in kept.needed if not store.blobs_at(url).missing([digest])][:1] or kept.needed
+    return f" (in {', '.join(url or OWN_NAME for url in there)})"
 
 
 def _name(store: Store, version: VersionRow) -> str:

@@ -6,12 +6,13 @@ import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
+from secrets import token_bytes
 from typing import BinaryIO, Final, TypeAlias, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from attrs import define, field, frozen
 
-from muniment.domain.errors import NotFoundError
+from muniment.domain.errors import CorruptError, MunimentError, NotFoundError, StorageError
 from muniment.domain.ports import BlobResult, BlobSource, BlobStore, Ledger
 from muniment.domain.team import TEAM, Place, Team, storage_place
 from muniment.domain.values import Digest, Erased, Micros, StreamId, TeamId
@@ -22,6 +23,7 @@ _Open: TypeAlias = Callable[[], BlobStore]
 
 OWN: Final = ""
 """The key of the store's own place."""
+OWN_NAME: Final = "the store's own place"
 
 
 @frozen
@@ -114,6 +116,34 @@ def identity(url: str) -> str:
     """Return what is equal for every way to write a place, links of the file system followed."""
     folder = folder_of(url)
     return os.path.realpath(folder) if folder is not None else storage_place(url)
+
+
+def lost_from(blobs: BlobStore, digests: Collection[Digest]) -> set[Digest]:
+    """Return those of *digests* that cannot be read, from whichever place."""
+    return blobs.lost(digests) if isinstance(blobs, TeamBlobs) else blobs.missing(digests)
+
+
+def probe(blobs: BlobStore) -> None:
+    """Put a blob that nobody else has, read it back, and delete it; a place that fails in this is StorageError."""
+    content = token_bytes(64)
+    digest = Digest(sha256(content).hexdigest())
+    try:
+        _check(blobs.put_many([BlobSource(digest, len(content), content)]))
+        blobs.get(digest)
+    finally:
+        _check(blobs.delete_many([digest]))
+    if not blobs.missing([digest]):
+        msg = "a blob that was deleted is still there — check what the store keeps of deleted objects"
+        raise CorruptError(msg)
+
+
+def _check(results: Iterable[BlobResult]) -> None:
+    for result in results:
+        if isinstance(result.error, MunimentError):
+            raise result.error
+        if result.error is not None:
+            msg = f"blob {result.digest} failed: {type(result.error).__name__}"
+            raise StorageError(msg) from result.error
 
 
 @define(eq=False)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from attrs import define, frozen
 
+from muniment.app.reach import sites
 from muniment.app.store import Store
 from muniment.domain.ports import Views
 from muniment.domain.rows import ArtifactRow, ProjectRow, TeamRow, VersionRow
@@ -59,9 +60,10 @@ def measure(store: Store) -> Stats:
     sums = _sums(store.views)
     projects = tuple(_projects(store.views, sums))
     blobs = stored = 0
-    for _, size in store.blobs.list():
-        blobs += 1
-        stored += size
+    for site in sites(store):
+        for _, size in site.blobs.list():
+            blobs += 1
+            stored += size
     return Stats(
         events=store.ledger.head().size,
         artifacts=sum(project.artifacts for project in projects),
