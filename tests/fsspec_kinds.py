@@ -7,10 +7,28 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
+import pytest
 from fsspec.asyn import AsyncFileSystem
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.spec import AbstractFileSystem
+
+from tests.servers import azurite, gcs
+
+_LARGE_BODIES = pytest.mark.filterwarnings(  # from aiohttp, below both packages: they hand it bytes, as they were given
+    "ignore:Sending a large body directly with raw bytes might lock the event loop:ResourceWarning:aiohttp.payload"
+)
+EMULATED = [pytest.param(scheme, marks=_LARGE_BODIES) for scheme in ("gs", "az")]
+"""The schemes of the stores that emulators stand for, as parameters of tests."""
+
+
+def emulated(scheme: str, patch: pytest.MonkeyPatch) -> str:
+    """Return the URL of a fresh bucket on an emulator, which the package of the scheme finds while *patch* holds."""
+    if scheme == "gs":
+        gcs.entered(patch)
+        return gcs.bucket()
+    azurite.entered(patch)
+    return azurite.container()
 
 
 class RenamingFileSystem(LocalFileSystem):  # type: ignore[misc] # fsspec ships no types

@@ -25,7 +25,7 @@ from muniment.domain.ports import BlobStore, ObjectResult, ObjectSource
 from muniment.domain.values import Digest
 from tests.conformance.blob_store import BlobStoreConformance
 from tests.conformance.object_store import ObjectStoreConformance, machine_for
-from tests.fsspec_kinds import Failing, OverwritingFileSystem, RenamingFileSystem, ServedFileSystem
+from tests.fsspec_kinds import EMULATED, Failing, OverwritingFileSystem, RenamingFileSystem, ServedFileSystem, emulated
 
 LARGE = bytes(range(256)) * (WHOLE_BYTES // 256 + 1)
 
@@ -45,10 +45,12 @@ OWN = [url for url in [os.environ.get("FSSPEC_TEST_URL")] if url]
 """A place of one's own to run all this on, such as ``gs://bucket/prefix``; what is put there is left there."""
 
 
-@pytest.fixture(params=["memory", "file", "renaming", "overwriting", "served", *OWN])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> FsspecObjectStore:
+@pytest.fixture(params=["memory", "file", "renaming", "overwriting", "served", *EMULATED, *OWN])
+def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FsspecObjectStore:
     if request.param in OWN:
         return FsspecObjectStore.at(f"{request.param}/{token_hex(8)}")
+    if request.param in {"gs", "az"}:
+        return FsspecObjectStore.at(f"{emulated(request.param, monkeypatch)}/store")
     if request.param in {"file", "renaming"}:
         return FsspecObjectStore.at(f"{request.param}://{tmp_path}/store")
     return FsspecObjectStore.at(f"{request.param}://{token_hex(8)}/store")
@@ -94,10 +96,19 @@ class TestPacks(BlobStoreConformance):
     """Blobs and packs on every kind of file system."""
 
     @pytest.fixture(
-        params=["file://{folder}", "memory://{random}", "served://{random}", *(f"{url}/{{random}}" for url in OWN)]
+        params=[
+            "file://{folder}",
+            "memory://{random}",
+            "served://{random}",
+            *EMULATED,
+            *(f"{url}/{{random}}" for url in OWN),
+        ]
     )
-    def store(self, request: pytest.FixtureRequest, tmp_path: Path) -> BlobStore:
-        url = request.param.format(folder=tmp_path / "store", random=token_hex(8))
+    def store(self, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BlobStore:
+        if request.param in {"gs", "az"}:
+            url = emulated(request.param, monkeypatch)
+        else:
+            url = request.param.format(folder=tmp_path / "store", random=token_hex(8))
         (tmp_path / "spool").mkdir()
         return PackedBlobStore(FsspecObjectStore.at(url), PackIndex(tmp_path / "index.sqlite3"), tmp_path / "spool")
 

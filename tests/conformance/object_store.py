@@ -242,11 +242,11 @@ class ObjectStoreMachine(RuleBasedStateMachine):
             assert found == sorted((name, len(held)) for name, held in self.model.items())
 
 
-def machine_for(make_store: Callable[[], ObjectStore]) -> type[TestCase]:
+def machine_for(make_store: Callable[[], ObjectStore], examples: int = 15) -> type[TestCase]:
     """Return the test case that runs the machine against stores made by *make_store*."""
     machine = cast(
         "type[ObjectStoreMachine]", type("Machine", (ObjectStoreMachine,), {"make_store": staticmethod(make_store)})
     )
     case: type[TestCase] = machine.TestCase
-    case.settings = settings(max_examples=15, stateful_step_count=15, deadline=None)  # type: ignore[attr-defined]
+    case.settings = settings(max_examples=examples, stateful_step_count=15, deadline=None)  # type: ignore[attr-defined]
     return case
