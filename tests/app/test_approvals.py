@@ -1,0 +1,109 @@
+"""Two people agree before something is destroyed: one proposes, another approves, and the approval is used up."""
+
+from __future__ import annotations
+
+import pytest
+from attrs import evolve
+
+from muniment.app import approvals, directory
+from muniment.app.transact import Request, Steps
+from muniment.domain.approval import LASTS, Act
+from muniment.domain.errors import ApprovalNeededError, NotFoundError, PermissionDeniedError
+from muniment.domain.rows import ProposalRow
+from muniment.domain.values import Role
+from tests.app.scene import Scene
+
+TARGET = "7" * 32
+
+
+@pytest.fixture
+def two(scene: Scene) -> Scene:
+    """Return a scene with a second admin, ann."""
+    directory.set_organisation_role(scene.store, "local", "ann", Role.ADMIN)
+    return scene
+
+
+def carry_out(scene: Scene, act: Act = Act.ERASE, target: str = TARGET) -> None:
+    def decide(steps: Steps) -> None:
+        approvals.carry_out(steps, act, target)
+
+    scene.store.transact(Request("do it", None, target), decide)
+
+
+def test_what_one_admin_proposes_another_approves_and_it_is_done_once(two: Scene) -> None:
+    id_ = approvals.propose(two.store, Act.ERASE, TARGET, "she asked for it")
+    assert approvals.approve(two.by("ann").store, id_).state == "approved"
+    carry_out(two)
+    assert two.views.find(ProposalRow, proposal_id=id_).state == "carried-out"  # type: ignore[union-attr]
+    with pytest.raises(ApprovalNeededError, match="muniment approval propose erase"):
+        carry_out(two)
+
+
+def test_the_reason_is_personal(two: Scene) -> None:
+    id_ = approvals.propose(two.store, Act.ERASE, TARGET, "she asked for it")
+    row = approvals.proposal(two.views, id_)
+    assert row.reason is not None
+    assert two.store.vault.get_many([row.reason]) == {row.reason: "she asked for it"}
+
+
+def test_until_another_admin_approves_the_error_says_how(two: Scene) -> None:
+    with pytest.raises(ApprovalNeededError, match="takes two people — run: muniment approval propose erase 7777"):
+        carry_out(two)
+    id_ = approvals.propose(two.store, Act.ERASE, TARGET)
+    with pytest.raises(ApprovalNeededError, match=f"another admin runs: muniment approval approve {id_}"):
+        carry_out(two)
+
+
+def test_nobody_approves_their_own_proposal_or_acts_for_the_proposer(two: Scene) -> None:
+    id_ = approvals.propose(two.store, Act.ERASE, TARGET)
+    with pytest.raises(PermissionDeniedError, match="ask another admin"):
+        approvals.approve(two.store, id_)
+    ann = two.by("ann").store
+    through = evolve(ann, context=evolve(ann.context, on_behalf_of=two.store.context.actor))
+    with pytest.raises(PermissionDeniedError, match="ask another admin"):
+        approvals.approve(through, id_)
+
+
+def test_only_admins_propose_approve_and_withdraw(two: Scene) -> None:
+    directory.set_organisation_role(two.store, "local", "bob", Role.MEMBER)
+    bob = two.by("bob").store
+    id_ = approvals.propose(two.store, Act.ERASE, TARGET)
+    for act in (
+        lambda: approvals.propose(bob, Act.ERASE, TARGET),
+        lambda: approvals.approve(bob, id_),
+        lambda: approvals.withdraw(bob, id_),
+    ):
+        with pytest.raises(PermissionDeniedError):
+            act()
+
+
+def test_an_approval_is_for_one_act_and_one_target(two: Scene) -> None:
+    approvals.approve(two.by("ann").store, approvals.propose(two.store, Act.ERASE, TARGET))
+    with pytest.raises(ApprovalNeededError):
+        carry_out(two, Act.REDACT)
+    with pytest.raises(ApprovalNeededError):
+        carry_out(two, target="8" * 32)
+
+
+def test_a_proposal_is_withdrawn_or_grows_old(two: Scene) -> None:
+    gone = approvals.propose(two.store, Act.ERASE, TARGET)
+    approvals.withdraw(two.by("ann").store, gone)
+    old = approvals.propose(two.store, Act.ERASE, TARGET)
+    approvals.approve(two.by("ann").store, old)
+    assert [row.proposal_id for row in approvals.listed(two.views, two.clock.now)] == [old]
+    two.pass_time(2 * LASTS)
+    assert approvals.listed(two.views, two.clock.now) == []
+    assert len(approvals.listed(two.views, two.clock.now, everything=True)) == 2
+    with pytest.raises(ApprovalNeededError, match="propose erase"):
+        carry_out(two)
+
+
+def test_a_proposal_that_is_not_there_says_so(scene: Scene) -> None:
+    with pytest.raises(NotFoundError, match="muniment approval list"):
+        approvals.approve(scene.store, TARGET)
+
+
+def test_it_can_be_told_whether_anybody_could_approve(scene: Scene) -> None:
+    assert not approvals.has_second_admin(scene.views, scene.store.context)
+    directory.set_organisation_role(scene.store, "local", "ann", Role.ADMIN)
+    assert approvals.has_second_admin(scene.views, scene.store.context)
