@@ -70,7 +70,7 @@ def listed(views: Views, now: Micros, *, everything: bool = False) -> list[Propo
 
 
 def carry_out(steps: Steps, act: Act, target: str) -> None:
-    """Use up an approval inside the command that does what it was given for; ApprovalNeededError says what is missing."""
+    """Use up an approval inside the command that it is for; ApprovalNeededError says what is missing."""
     rows = steps.views.select(ProposalRow, act=act.value, target=target, order="proposed_at")
     usable = [row for row in rows if row.state == Stage.APPROVED.value and row.expires_at > steps.now]
     if usable:
