@@ -14,6 +14,7 @@ from urllib.parse import quote, unquote
 import pytest
 from attrs import define, field, frozen
 
+from muniment.adapters.references import AHEAD
 from muniment.adapters.references.file import FileReferences
 from muniment.adapters.references.http import HttpReferences
 from muniment.domain.errors import CorruptError, InvalidValueError, NotFoundError, StorageError
@@ -111,6 +112,39 @@ class TestFiles(ReferencesConformance):
     def test_what_cannot_be_read_is_a_storage_error(self, store: ReferenceStore) -> None:
         with pytest.raises(StorageError, match="cannot be read: Input/output error"):
             list(store.resolve("file:///proc/self/mem", checksum=True, limit=1))
+
+    def test_what_may_not_be_read_is_said(self, store: ReferenceStore, place: Folder) -> None:
+        uri = place.put("secret", b"x")
+        (place.path / "secret").chmod(0)
+        everybody = os.geteuid()
+        if everybody == 0:
+            os.seteuid(65_534)
+        try:
+            with pytest.raises(StorageError, match="cannot be read: Permission denied") as caught:
+                list(store.resolve(uri, checksum=True, limit=1))
+        finally:
+            os.seteuid(everybody)
+        assert uri in str(caught.value)
+
+    def test_more_files_than_the_limit_are_not_read(
+        self, store: ReferenceStore, place: Folder, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for at in range(300):
+            place.put(f"data/{at:03}", b"x")
+        opened: list[bytes] = []
+        opening = os.open
+
+        def counted(path: bytes, flags: int) -> int:
+            opened.append(path)
+            return opening(path, flags)
+
+        monkeypatch.setattr(os, "open", counted)
+        found = store.resolve(f"{place.path.as_uri()}/data", checksum=True, limit=299)
+        assert next(found).path == "000"
+        assert len(opened) <= 2 + AHEAD
+        with pytest.raises(InvalidValueError, match="Exceeded 299 objects"):
+            list(found)
+        assert len(opened) < 300
 
     def test_a_name_that_is_not_utf8_is_refused(self, store: ReferenceStore, place: Folder) -> None:
         Path(os.fsdecode(os.fsencode(place.path) + b"/\xff")).write_bytes(b"")

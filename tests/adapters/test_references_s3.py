@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from attrs import frozen
+from botocore.exceptions import ClientError
 
 from muniment.adapters.references.s3 import S3References
 from muniment.adapters.s3 import listing
@@ -231,6 +232,59 @@ def test_long_listings_are_whole_and_in_order(
     monkeypatch.setattr(listing, "MOST_FOLDERS", most)
     prefix = "" if place else "top/"
     assert list(below(references, f"s3://{large.bucket}{place}")) == [prefix + name for name in EXPECTED]
+
+
+@frozen
+class Denying:
+    """A server that does not let these credentials do all that they ask for."""
+
+    client: Any
+    denied: frozenset[str]
+
+    def __getattr__(self, operation: str) -> Any:
+        if operation not in self.denied:
+            return getattr(self.client, operation)
+
+        def refuse(**_: object) -> Any:
+            code = "403" if operation == "head_object" else "AccessDenied"
+            answer = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+            raise ClientError(answer, operation)
+
+        return refuse
+
+
+def _denied(keys: Keys, *operations: str) -> S3References:
+    return S3References(S3Client(connect=lambda: Denying(keys.client, frozenset(operations))))
+
+
+def test_what_may_not_be_read_is_said(plain: Keys) -> None:
+    uri = plain.put("data/a", b"x")
+    with pytest.raises(StorageError, match=r"data/a.*403.*let the credentials in use do that"):
+        below(_denied(plain, "head_object"), uri)
+    with pytest.raises(StorageError, match=r"AccessDenied.*let the credentials in use do that"):
+        below(_denied(plain, "list_objects_v2"), f"s3://{plain.bucket}/data")
+    (found,) = S3References().resolve(uri, checksum=True, limit=1)
+    with pytest.raises(StorageError, match="AccessDenied"):
+        _denied(plain, "get_object").fetch(found)
+
+
+def test_who_may_read_below_a_folder_only_can_refer_to_it(versioned: Keys) -> None:
+    uri = versioned.put("data/a", b"x")
+    found = below(_denied(versioned, "head_object"), f"s3://{versioned.bucket}/data")
+    assert found["a"].annex["versionID"]
+    for operation in ("get_bucket_versioning", "list_object_versions"):
+        listed = below(_denied(versioned, operation), f"s3://{versioned.bucket}/data")
+        assert {path: (each.uri, sorted(each.annex)) for path, each in listed.items()} == {"a": (uri, ["etag"])}
+
+
+@pytest.mark.parametrize("name", ["a?versionId=1", "a?versionId=null"])
+def test_a_name_that_looks_like_a_version_is_written_with_its_own(
+    references: S3References, plain: Keys, name: str
+) -> None:
+    uri = plain.put(f"data/{name}", b"x")
+    found = below(references, f"s3://{plain.bucket}/data")
+    assert {path: each.uri for path, each in found.items()} == {name: f"{uri}?versionId=null"}
+    assert read(references, found[name]) == b"x"
 
 
 def test_long_listings_end_at_the_limit(references: S3References, large: Keys) -> None:

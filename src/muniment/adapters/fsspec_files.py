@@ -199,11 +199,20 @@ def translated(what: str) -> Iterator[None]:
         msg = f"{what} is not there"
         raise NotFoundError(msg) from error
     except Exception as error:
+        if _is_denied(error):
+            msg = f"{what} is refused to the credentials in use — let them do that, or set others for its package"
+            raise StorageError(msg) from error
         if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
             msg = f"no space is left for {what} — free some, or run gc"
             raise StorageFullError(msg) from error
         msg = f"{what} cannot be reached: {said(error)} — try again, or check the settings of its package"
         raise StorageError(msg) from error
+
+
+def _is_denied(error: Exception) -> bool:
+    """Whether a store says that someone else may, by the names that the packages have for it."""
+    codes = {str(getattr(error, name, "")) for name in ("code", "status", "status_code")}
+    return isinstance(error, PermissionError) or not codes.isdisjoint({"401", "403"})
 
 
 def said(error: Exception) -> str:

@@ -58,7 +58,7 @@ def resolve(
     limit = MAX_OBJECTS if max_objects is None else max_objects
     return [
         Entry(
-            _path(found, uri, name),
+            _path(adapter, found, uri, name),
             found.digest,
             found.size,
             found.uri,
@@ -162,13 +162,12 @@ def _unknown(uri: str, scheme: str, name: str | None) -> Entry:
     return Entry(name, uri, None, uri)
 
 
-def _path(found: ReferencedObject, uri: str, name: str | None) -> str:
+def _path(adapter: ReferenceStore, found: ReferencedObject, uri: str, name: str | None) -> str:
     if found.path:
         return f"{name}/{found.path}" if name else found.path
     if name:
         return name
-    location = uri.partition("://")[2].partition("?")[0].partition("#")[0]
-    path = unquote(basename(location.rstrip("/"))) if "/" in location.rstrip("/") else ""
+    path = adapter.name_of(uri)
     if not path or "/" in path:
         msg = f"reference {uri!r} does not say what to call it — give a name"
         raise InvalidNameError(msg)

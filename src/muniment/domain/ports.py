@@ -249,6 +249,10 @@ class ReferenceStore(Protocol):
         """Yield the objects at or below *uri*; with ``checksum=False`` the location alone, its URI as digest."""
         ...
 
+    def name_of(self, uri: str) -> str:
+        """Return what the last part of a URI is called, ``""`` if there is none; nobody is asked."""
+        ...
+
     def fetch(self, found: ReferencedObject) -> BinaryIO:
         """Open the referenced content, the very version when the store keeps versions."""
         ...

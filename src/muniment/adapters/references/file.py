@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 from attrs import frozen
 
-from muniment.adapters.references import BUFFER_BYTES, hashed, limited, split
+from muniment.adapters.references import BUFFER_BYTES, hashed, in_order, last_part, limited, split
 from muniment.domain.errors import InvalidValueError, NotFoundError, StorageError
 from muniment.domain.ports import ReferencedObject
 
@@ -43,8 +43,12 @@ class FileReferences:
         if not checksum:
             return limited([ReferencedObject("", uri, uri)], limit)
         if stat.S_ISDIR(found.st_mode):
-            return limited(_walk(uri, path), limit)
-        return limited((_object(uri, path, b"") for _ in range(1)), limit)
+            return in_order(lambda each: _object(uri, *each), limited(_walk(uri, path), limit))
+        return (_object(uri, *each) for each in limited([(path, b"")], limit))
+
+    def name_of(self, uri: str) -> str:
+        """Return the last part of the path, decoded."""
+        return last_part(split(uri, self.schemes).path)
 
     def fetch(self, found: ReferencedObject) -> BinaryIO:
         """Open the file as it is now; whoever reads it checks it against the digest."""
@@ -86,8 +90,8 @@ def _looping(uri: str) -> InvalidValueError:
     return InvalidValueError(f"reference {uri!r} holds a link that leads back to itself — remove it")
 
 
-def _walk(uri: str, top: bytes) -> Iterator[ReferencedObject]:
-    """Yield every file below a folder; a stack, because folders may lie deeper than calls can."""
+def _walk(uri: str, top: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield every file's path, whole and from *top* on; a stack, because folders may lie deeper than calls can."""
     with _translated(uri):
         stack = [_folder(uri, top, b"", frozenset())]
         while stack:
@@ -95,7 +99,7 @@ def _walk(uri: str, top: bytes) -> Iterator[ReferencedObject]:
                 if name.endswith(b"/"):
                     stack.append(_folder(uri, path, name, stack[-1].around))
                     break
-                yield _object(uri, path, name)
+                yield path, name
             else:
                 stack.pop()
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from hashlib import md5
 from io import BufferedReader, RawIOBase
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
-from urllib.parse import parse_qs, quote, unquote
+from urllib.parse import urlsplit
 
 from attrs import field, frozen
 
 from muniment.adapters.fsspec_files import Facts, FileSystem, Place, known_schemes, open_pieces, piece, translated
 from muniment.adapters.references import BUFFER_BYTES, hashed, limited, split
-from muniment.domain.errors import CorruptError, InvalidValueError, NotFoundError
+from muniment.domain.errors import CorruptError, InvalidValueError, NotFoundError, StorageError
 from muniment.domain.ports import ReferencedObject
 
 if TYPE_CHECKING:
@@ -33,12 +33,23 @@ NO_PLACES: Final = frozenset(
 )
 """What is served otherwise, looks at another place, or is there for one program only."""
 
-_GENERATION = re.compile(r"[0-9]{1,20}")
+_URI: Final = re.compile(r"[^:/]+://([^/?#]*)(?:/(.*))?", re.DOTALL)
+_GENERATION: Final = re.compile(r"(?:#|\?generation=)([0-9]{1,20})\Z")
 
 
 def answers_for(scheme: str) -> bool:
     """Whether references of this scheme are ours to follow, be their package installed or not."""
     return scheme not in NO_PLACES and scheme in known_schemes()
+
+
+@frozen
+class _Parts:
+    """What a URI says: who holds it, the path there as it is written, and the generation it names."""
+
+    scheme: str
+    host: str
+    path: str
+    generation: str | None = None
 
 
 @frozen
@@ -84,52 +95,57 @@ class FsspecReferences:
             return limited([ReferencedObject("", uri, uri)], limit)
         return limited(self._found(uri), limit)
 
+    def name_of(self, uri: str) -> str:
+        """Return the last part of the path, as it is written."""
+        return self._parts(uri).path.rstrip("/").rpartition("/")[2]
+
     def fetch(self, found: ReferencedObject) -> BinaryIO:
-        """Open the very generation where there are some; CorruptError if there is another object by now."""
-        target = self._target(found.uri, found.annex.get("versionID"))
-        try:
-            facts = target.facts()
-        except NotFoundError:
-            if target.generation is not None and self._is_there(found.uri):
-                raise target.changed() from None
-            raise
+        """Open the very generation where it is kept, else what is there now; CorruptError if that is another object."""
+        target, facts = self._kept(found)
         if facts.get("type") == "directory":
             msg = f"{target.what} is a folder — its objects can be fetched where it was added with checksum=True"
             raise InvalidValueError(msg)
-        size, etag = int(facts["size"]), _etag(facts)
-        if size != (size if found.size is None else found.size) or etag != found.annex.get("etag", etag):
+        if not _is_same(found, facts):
             raise target.changed()
-        stream = target.open(size)
+        stream = target.open(int(facts["size"]))
         if found.digest == found.annex.get("md5"):
             return BufferedReader(_Checked(stream, target, found.digest), BUFFER_BYTES)
         return stream
 
-    def _is_there(self, uri: str) -> bool:
+    def _kept(self, found: ReferencedObject) -> tuple[_Target, Facts]:
+        target = self._target(found.uri, found.annex.get("versionID"))
         try:
-            self._target(uri, "").facts()
+            return target, target.facts()
         except NotFoundError:
-            return False
-        return True
+            if target.generation is None:
+                raise
+        target = self._target(found.uri, "")
+        return target, target.facts()
 
     def _found(self, uri: str) -> Iterator[ReferencedObject]:
         target = self._target(uri)
         facts = target.facts()
-        if facts.get("type") != "directory" and not uri.endswith("/"):
+        alone = facts.get("type") != "directory"
+        if alone and not uri.endswith("/"):
             yield self._object(target, "", facts)
             return
-        top = target.path.rstrip("/")
-        with translated(target.what):
-            below = target.files.find(top, detail=True, on_error="raise")  # else it omits what it cannot list
-        start = len(f"{top}/".lstrip("/"))
-        names = {path.lstrip("/")[start:]: (path, facts) for path, facts in below.items()}
+        names = _listed(target)
+        if alone and not names:
+            msg = f"{target.what} is not there"
+            raise NotFoundError(msg)
         for name in sorted(names, key=str.encode):
             path, facts = names[name]
-            if name and not name.endswith("/") and facts.get("type") == "file":  # others only stand for folders
-                yield self._object(_Target(f"{uri.rstrip('/')}/{quote(name)}", target.files, path), name, facts)
+            yield self._object(_Target(self._below(uri, name, facts), target.files, path), name, facts)
+
+    def _below(self, uri: str, name: str, facts: Facts) -> str:
+        """Return the URI of an object below another; a name that would be read as a generation gets its own behind."""
+        below = f"{uri.rstrip('/')}/{name}"
+        number = facts.get("generation")
+        return f"{below}#{number}" if self._parts(below).generation and number else below
 
     def _object(self, target: _Target, name: str, facts: Facts) -> ReferencedObject:
         size, annex = int(facts["size"]), _annex(facts)
-        if self.schemes[0] in GOOGLE and facts.get("generation"):
+        if self._parts(target.uri).scheme in GOOGLE and facts.get("generation"):
             annex["versionID"] = str(facts["generation"])
         digest = annex.get("md5") or annex.get("etag", "").removeprefix("W/").strip('"')
         if not digest:
@@ -139,29 +155,67 @@ class FsspecReferences:
 
     def _target(self, uri: str, generation: str | None = None) -> _Target:
         """Return where a URI leads, to *generation* unless it names one itself; ``""`` is whatever there is now."""
-        host, path, asked = self._parts(uri)
-        wanted = "" if generation == "" else asked or generation or ""
-        base = f"{self.schemes[0]}://{host}/"
+        parts = self._parts(uri)
+        wanted = "" if generation == "" else parts.generation or generation or ""
+        if wanted and urlsplit(parts.path).path != parts.path:  # gcsfs would take it apart
+            if parts.generation:
+                msg = f"reference {uri!r}: of a name with ':', '?' or '#' no generation can be read — leave it out"
+                raise InvalidValueError(msg)
+            wanted = ""
+        base = f"{parts.scheme}://{parts.host}/"
         url = f"{base}object#1" if wanted else base  # so is a file system asked for that understands generations
         place = self._places.setdefault(url, Place(url))
         with translated(f"reference {uri!r}"):
-            stripped = place.stripped(f"{base}{path}")
-            return _Target(uri, place.files, f"{stripped}#{wanted}" if wanted else stripped, wanted or None)
+            path = place.stripped(f"{base}{parts.path}")
+            if not path.rstrip("/").endswith(parts.path.strip("/")):
+                msg = f"reference {uri!r} holds '?' or '#', which the package of {parts.scheme}:// reads otherwise"
+                raise InvalidValueError(msg)
+            return _Target(uri, place.files, f"{path}#{wanted}" if wanted else path, wanted or None)
 
-    def _parts(self, uri: str) -> tuple[str, str, str | None]:
-        """Take a URI apart: who holds it, the path there, and the generation it names."""
-        parts = split(uri, self.schemes)
-        if ":" in parts.netloc.rpartition("@")[0]:
+    def _parts(self, uri: str) -> _Parts:
+        scheme = split(uri, self.schemes).scheme
+        found = _URI.fullmatch(uri)
+        if found is None:
+            msg = f"reference {uri!r} names no place — write {scheme}://place/path"
+            raise InvalidValueError(msg)
+        host, path = found[1], found[2] or ""
+        if ":" in host.rpartition("@")[0]:
             msg = "a reference may not hold a password, which would be kept with it — remove it"
             raise InvalidValueError(msg)
-        path = unquote(parts.path).removeprefix("/")
-        if not parts.query and not parts.fragment:
-            return parts.netloc, path, None
-        asked = parts.fragment or "".join(parse_qs(parts.query).get("generation", ()))
-        if parts.scheme not in GOOGLE or not _GENERATION.fullmatch(asked):
-            msg = f"reference {uri!r} holds '?' or '#' — write them as %3F and %23"
-            raise InvalidValueError(msg)
-        return parts.netloc, path, asked
+        asked = _GENERATION.search(path) if scheme in GOOGLE else None
+        return _Parts(scheme, host, path) if asked is None else _Parts(scheme, host, path[: asked.start()], asked[1])
+
+
+def _listed(target: _Target) -> dict[str, tuple[str, Facts]]:
+    """Return the path and the facts of every object below a folder, by its name there."""
+    top = target.path.rstrip("/")
+    with translated(target.what):
+        below = target.files.find(top, detail=True, on_error="raise")  # else it omits what it cannot list
+    if not isinstance(below, dict):  # so says adlfs
+        msg = f"{target.what} is an object too, and its package lists nothing below one — name the folder around it"
+        raise StorageError(msg)
+    start = len(f"{top}/".lstrip("/"))
+    named = {path.lstrip("/")[start:]: (path, facts) for path, facts in below.items()}
+    folders = _folders(named)
+    return {
+        name: (path, facts)
+        for name, (path, facts) in named.items()
+        if name
+        and not name.endswith("/")
+        and facts.get("type") == "file"  # others only stand for folders
+        and (facts["size"] or name not in folders)  # as these do, once adlfs took the slash off their names
+    }
+
+
+def _folders(names: Iterable[str]) -> set[str]:
+    """Return what the names have before any of their slashes."""
+    found: set[str] = set()
+    for name in names:
+        above = name.rpartition("/")[0]
+        while above and above not in found:
+            found.add(above)
+            above = above.rpartition("/")[0]
+    return found
 
 
 class _Checked(RawIOBase):
@@ -200,6 +254,14 @@ def _annex(facts: Facts) -> dict[str, str]:
         "contentType": settings.get("content_type") or facts.get("contentType") or facts.get("ContentType"),
     }
     return {name: value for name, value in found.items() if value}
+
+
+def _is_same(found: ReferencedObject, facts: Facts) -> bool:
+    """Whether an object is what was found: by its checksum, or by its ETag where the store gives no checksum."""
+    now = _annex(facts)
+    name = "md5" if "md5" in found.annex and "md5" in now else "etag"
+    known = found.annex.get(name)
+    return found.size in {None, int(facts["size"])} and known in {None, now.get(name)}
 
 
 def _etag(facts: Facts) -> str:

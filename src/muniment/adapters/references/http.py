@@ -21,7 +21,7 @@ from urllib.request import (
 
 from attrs import frozen
 
-from muniment.adapters.references import BUFFER_BYTES, hashed, limited, split
+from muniment.adapters.references import BUFFER_BYTES, hashed, last_part, limited, split
 from muniment.domain.errors import CorruptError, InvalidValueError, MunimentError, NotFoundError, StorageError
 from muniment.domain.ports import ReferencedObject
 
@@ -71,6 +71,10 @@ class HttpReferences:
         """Yield the one object at *uri*, in one request; with ``checksum=False`` ask nobody, the URI is the digest."""
         _sendable(uri)
         return limited((self._object(uri, checksum=checksum) for _ in range(1)), limit)
+
+    def name_of(self, uri: str) -> str:
+        """Return the last part of the path, decoded."""
+        return last_part(split(uri, self.schemes).path)
 
     def fetch(self, found: ReferencedObject) -> BinaryIO:
         """Open what the server has now; CorruptError if it is not what it was by its ETag."""

@@ -14,7 +14,7 @@ from muniment.adapters.s3.body import BUFFER_BYTES, Body
 from muniment.adapters.s3.client import S3Client
 from muniment.adapters.s3.errors import RefusedError
 from muniment.adapters.s3.listing import Listing
-from muniment.domain.errors import CorruptError, InvalidValueError, NotFoundError
+from muniment.domain.errors import CorruptError, InvalidValueError, NotFoundError, StorageError
 from muniment.domain.ports import ReferencedObject
 
 FOLDER: Final = "application/x-directory"
@@ -67,6 +67,10 @@ class S3References:
             return limited([ReferencedObject("", uri, uri)], limit)
         return limited(self._found(address), limit)
 
+    def name_of(self, uri: str) -> str:
+        """Return the last part of the key, as it is written."""
+        return _Address.read(uri).key.rstrip("/").rpartition("/")[2]
+
     def fetch(self, found: ReferencedObject) -> BinaryIO:
         """Open the version that was found; without one, what has its ETag, now or in a version before."""
         address = _Address.read(found.uri)
@@ -87,7 +91,13 @@ class S3References:
         raise self._no_object(address)
 
     def _found(self, address: _Address) -> Iterator[ReferencedObject]:
-        single = self._single(address)
+        nothing: StorageError | NotFoundError = address.not_found()
+        try:
+            single = self._single(address)
+        except RefusedError as error:
+            if not error.denied or address.version is not None:
+                raise
+            single, nothing = None, error  # who may read below a folder only is refused what has the folder's name
         if single is not None:
             yield single
             return
@@ -99,13 +109,13 @@ class S3References:
                     empty = empty and each["Key"] != prefix  # a folder that is there, and empty
                     continue
                 empty = False
-                yield _object(each["Key"][len(prefix) :], f"s3://{address.bucket}/{each['Key']}", each, each["Size"])
+                yield _object(each["Key"][len(prefix) :], _uri(address.bucket, each), each, each["Size"])
         except RefusedError as error:
             if error.status == 404:  # noqa: PLR2004
                 raise address.not_found() from error
             raise
         if empty:
-            raise address.not_found()
+            raise nothing
 
     def _single(self, address: _Address) -> ReferencedObject | None:
         """Return the very object that is named, ``None`` if it is a folder, or not there."""
@@ -168,6 +178,12 @@ class S3References:
             return address.not_found()
         msg = f"reference {address.uri!r} is a folder — its files can be fetched where it was added with checksum=True"
         return InvalidValueError(msg)
+
+
+def _uri(bucket: str, facts: Mapping[str, Any]) -> str:
+    """Return the URI of an object; a key that would be read as naming a version gets its own version behind."""
+    uri = f"s3://{bucket}/{facts['Key']}"
+    return f"{uri}?versionId={facts.get('VersionId', NO_VERSION)}" if _Address.read(uri).version else uri
 
 
 def _object(path: str, uri: str, facts: Mapping[str, Any], size: int) -> ReferencedObject:

@@ -16,7 +16,7 @@ from muniment.domain.errors import StorageError
 FOLDERS_AT_ONCE: Final = 8
 PAGES_AHEAD: Final = 4
 MOST_FOLDERS: Final = 50
-"""If the first thousand keys lie in more folders than that, a request for each folder would be more, not less."""
+"""Where there are more folders than that, a request for each would be more requests, not fewer."""
 SECONDS: Final = 0.05
 
 Found = Mapping[str, Any]
@@ -73,18 +73,19 @@ class Listing:
         folders = {
             str(each["Key"])[len(prefix) :].partition("/")[0] for each in found if "/" in each["Key"][len(prefix) :]
         }
-        if not first.get("IsTruncated") or len(folders) > MOST_FOLDERS:
-            yield from found
-            for page in pages:
-                yield from self._objects(page)
-            return
-        yield from self._by_folder(prefix)
+        if first.get("IsTruncated") and len(folders) <= MOST_FOLDERS:
+            objects, inner = self._level(prefix)
+            while not objects and len(inner) == 1:
+                objects, inner = self._level(inner[0])
+            if len(inner) <= MOST_FOLDERS:
+                yield from self._by_folder(objects, inner)
+                return
+        yield from found
+        for page in pages:
+            yield from self._objects(page)
 
-    def _by_folder(self, prefix: str) -> Iterator[Found]:
-        """List one level, then the folders in it at the same time; a folder alone is opened first."""
-        objects, folders = self._level(prefix)
-        while not objects and len(folders) == 1:
-            objects, folders = self._level(folders[0])
+    def _by_folder(self, objects: list[Found], folders: list[str]) -> Iterator[Found]:
+        """Yield the objects of one level, and those of the folders in it, which are listed at the same time."""
         stop = Event()
         feeds = {folder: _Feed(map(self._objects, self._raw(folder)), stop) for folder in folders}
         by_key: dict[str, Found | None] = dict.fromkeys(folders) | {str(each["Key"]): each for each in objects}
@@ -100,11 +101,14 @@ class Listing:
                 pool.shutdown(wait=True, cancel_futures=True)
 
     def _level(self, prefix: str) -> tuple[list[Found], list[str]]:
+        """List one level, as far as it has no more folders than are worth a request each."""
         objects: list[Found] = []
         folders: list[str] = []
         for page in self._raw(prefix, Delimiter="/"):
             objects += self._objects(page)
             folders += [str(each["Prefix"]) for each in page.get("CommonPrefixes", [])]
+            if len(folders) > MOST_FOLDERS:
+                break
         return objects, folders
 
     def _raw(self, prefix: str, **more: object) -> Iterator[dict[str, Any]]:
