@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from attrs import define, evolve
 
-from muniment.app import clock, logs, replay
+from muniment.app import clock, logs, replay, telemetry
 from muniment.app.config import Config
 from muniment.app.directory import enter
 from muniment.app.places import Places
@@ -38,6 +38,7 @@ def open_store(config: Config, *, source: str = "sdk") -> Store:
     from muniment.adapters.manifests import MsgpackManifestCodec  # noqa: PLC0415
 
     logs.set_up(config)
+    telemetry.set_up(config)
     home = _home(config)
     replayed = replay.found_in(home)
     config = replay.settings_of(config) if replayed else config
@@ -112,9 +113,10 @@ def open_blobs(config: Config) -> BlobStore:
     objects = _remote_objects(config, config["blobs"] or "")
     if objects is not None:
         folder = _remote_folder(config)
-        return PackedBlobStore(objects, PackIndex(folder / "index.sqlite3"), folder)
+        return telemetry.watch(PackedBlobStore(objects, PackIndex(folder / "index.sqlite3"), folder))
     folder = _folder(config, "blobs", "blobs")
-    return PackedBlobStore(LocalObjectStore.at(folder), PackIndex(folder / ".index.sqlite3"), folder / HALVES)
+    objects = LocalObjectStore.at(folder)
+    return telemetry.watch(PackedBlobStore(objects, PackIndex(folder / ".index.sqlite3"), folder / HALVES))
 
 
 def _remote_objects(config: Config, url: str) -> ObjectStore | None:

@@ -22,6 +22,7 @@ from muniment.app.places import mark
 from muniment.app.reach import Reach, Root, Site, in_state, name_of, reach, sites, team_of
 from muniment.app.staging import reclaim
 from muniment.app.store import Store
+from muniment.app.telemetry import traced
 from muniment.app.transact import Request, Steps
 from muniment.domain import retention
 from muniment.domain import version as versions
@@ -94,6 +95,16 @@ def plan(store: Store) -> Plan:
     return Plan(due, len(dead), sum(each.size for each in dead.values()), len(store.ledger.scratch.items(leases.LEASE)))
 
 
+@traced(
+    "collect",
+    lambda done: {
+        "deleted": done.deleted,
+        "purged": done.purged,
+        "blobs": done.blobs,
+        "bytes": done.size,
+        "failed": len(done.failed),
+    },
+)
 def act(store: Store, *, wait: float = 0.0) -> Report:
     """Collect; *wait* is how many seconds to wait for running sessions before leaving their blobs for another time.
 

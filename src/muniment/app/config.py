@@ -63,6 +63,7 @@ SETTINGS: Final = (
     Setting("digest", None, "sha256", "which digests are shown: sha256 or md5"),
     Setting("log", None, None, "say on standard error what happens: json or text"),
     Setting("log_level", None, "info", "from which level on: debug, info, warning or error"),
+    Setting("otel", None, "false", "make spans for the OpenTelemetry provider of the program"),
     Setting("silent", "WANDB_SILENT", "false", "say nothing on the terminal"),
     Setting("quiet", "WANDB_QUIET", "false", "say little on the terminal"),
     Setting("mode", "WANDB_MODE", "online", "online, offline (the same here) or disabled"),

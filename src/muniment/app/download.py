@@ -22,6 +22,7 @@ from muniment.app.placing import Ground, digest_of, is_file, look, open_old, ref
 from muniment.app.progress import SILENT, Progress
 from muniment.app.reading import Reading, read_all
 from muniment.app.store import Store
+from muniment.app.telemetry import carried, traced
 from muniment.app.walking import unreadable, walk
 from muniment.domain.errors import InvalidValueError, NotFoundError, VersionDeletedError
 from muniment.domain.manifest import Entry, check_paths
@@ -57,6 +58,10 @@ def manifest_of(store: Store, found: Found) -> Manifest:
     return manifests.read(blobs, store.codec, Digest(found.version.manifest))
 
 
+@traced(
+    "download",
+    lambda done: {"entries": done.entries, "bytes": done.size, "missing": len(done.missing)},
+)
 def download(
     store: Store,
     version: Found | Manifest,
@@ -177,6 +182,7 @@ def _weight(manifest: Manifest, prefix: str) -> tuple[int, int]:
 
 def _spread(work: Callable[[list[Entry]], T], entries: Iterable[Entry]) -> Iterator[T]:
     """Do it in a few threads, a batch each, with few batches waiting; the first failure is raised."""
+    work = carried(work)
     with ThreadPoolExecutor(THREADS) as pool:
         waiting: deque[Future[T]] = deque()
         try:

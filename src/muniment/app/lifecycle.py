@@ -10,6 +10,7 @@ from muniment.app import catalog, directory
 from muniment.app.catalog import Found
 from muniment.app.log_artifact import put_alias, put_latest, put_tag
 from muniment.app.store import Store
+from muniment.app.telemetry import traced
 from muniment.app.transact import Request, Steps, new_id
 from muniment.domain import alias as aliases
 from muniment.domain import artifact as artifacts
@@ -114,6 +115,7 @@ def edit_source(store: Store, steps: Steps, found: Found, edits: Edits, kept: di
     _edit_tags(steps, found.version.version_id, edits)
 
 
+@traced("delete")
 def delete(store: Store, found: Found, *, delete_aliases: bool = False, reason: str | None = None) -> None:
     """Mark a version deleted; refused while aliases hold it, unless they go too, and while it is linked."""
     kept: Personal[str] | None = store.keep(found.artifact.artifact_id, reason=reason)["reason"]
@@ -235,6 +237,7 @@ def edit_artifact(
     store.transact(Request("edit artifact", arguments, row.artifact_id), decide)
 
 
+@traced("delete")
 def delete_artifact(store: Store, row: ArtifactRow, team: TeamRow, *, reason: str | None = None) -> None:
     """Let an artifact go with all its versions; refused while one of them is linked."""
     kept: Personal[str] | None = store.keep(row.artifact_id, reason=reason)["reason"]

@@ -10,6 +10,7 @@ from muniment.app.lifecycle import Edits
 from muniment.app.log_artifact import put_alias
 from muniment.app.names import Address
 from muniment.app.store import Store
+from muniment.app.telemetry import traced
 from muniment.app.transact import Request, Steps, new_id
 from muniment.domain import alias as aliases
 from muniment.domain import collection as collections
@@ -37,6 +38,7 @@ from muniment.domain.values import (
 )
 
 
+@traced("link", lambda found: {"version_id": found.version.version_id})
 def link(store: Store, source: Found, target: Address, chosen: Collection[str] = ()) -> Found:
     """Link a version into a collection, which is made if it is not there; the registry must be.
 
@@ -92,6 +94,7 @@ def link(store: Store, source: Found, target: Address, chosen: Collection[str] =
     return found
 
 
+@traced("unlink")
 def unlink(store: Store, found: Found, *, command_act: str = "unlink") -> None:
     """Take a version out of a collection; its aliases there go, its index is not used again.
 

@@ -9,6 +9,7 @@ from attrs import frozen
 from muniment.app import catalog, directory, lifecycle, replay
 from muniment.app.catalog import Found
 from muniment.app.store import Store
+from muniment.app.telemetry import traced
 from muniment.app.transact import Request, Steps, new_id
 from muniment.domain import principal as principals
 from muniment.domain import run as runs
@@ -160,6 +161,7 @@ def history(store: Store, row: RunRow, at: int | None = None) -> list[dict[str, 
     return [line for event in logged for line in values.get(event.values.slot, [])]
 
 
+@traced("use")
 def use(store: Store, version_id: VersionId, run_id: RunId | None, through: RegistryRow | None = None) -> None:
     """Record that a version is used, by a run or outside of one; *through* is the registry it was reached through."""
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Concatenate, ParamSpec, TypeVar, cast
 
 from attrs import define, field, frozen
 
 from muniment.app.logs import kind_of, say
+from muniment.app.telemetry import call
 from muniment.domain.decider import Decider
 from muniment.domain.errors import MunimentError, NotFoundError, RuleError
 from muniment.domain.ports import Append, Command, Context, Ledger, Outcome, Receipt, Scratch, Transaction, Views
@@ -107,14 +108,28 @@ def transact(ledger: Ledger, context: Context, request: Request, decide: Callabl
     command = Command(id_, context, [request.act, request.arguments], request.target)
     began = time.perf_counter()
     try:
-        receipt = ledger.transact(command, run)
+        receipt = call("transact", lambda: _append(ledger, command, run), {"act": request.act, "command": id_}, _seqs)
     except MunimentError as error:
         level = logging.INFO if isinstance(error, RuleError | NotFoundError) else logging.WARNING
         say(_LOG, level, "a command was refused or failed", **_facts(command, request, began), error=kind_of(error))
         raise
-    seqs = {"first_seq": receipt.first_seq, "last_seq": receipt.last_seq}
-    say(_LOG, logging.INFO, "a command was carried out", **_facts(command, request, began), **seqs)
+    say(_LOG, logging.INFO, "a command was carried out", **_facts(command, request, began), **_seqs(receipt))
     return receipt
+
+
+def _append(ledger: Ledger, command: Command, run: Callable[[Transaction], Outcome]) -> Receipt:
+    return call("ledger.append", lambda: ledger.transact(command, run), {}, _count)
+
+
+def _count(receipt: Receipt) -> Mapping[str, int]:
+    """Return how many events a command led to."""
+    if receipt.first_seq is None or receipt.last_seq is None:
+        return {"events": 0}
+    return {"events": receipt.last_seq - receipt.first_seq + 1}
+
+
+def _seqs(receipt: Receipt) -> Mapping[str, int | None]:
+    return {"first_seq": receipt.first_seq, "last_seq": receipt.last_seq}
 
 
 def _facts(command: Command, request: Request, began: float) -> dict[str, str | float | None]:

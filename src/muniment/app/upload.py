@@ -20,6 +20,7 @@ from muniment.app.places import OWN, mark
 from muniment.app.progress import SILENT, Progress
 from muniment.app.staging import Staged
 from muniment.app.store import Store
+from muniment.app.telemetry import traced
 from muniment.domain.errors import CorruptError, LeaseExpiredError, MunimentError, NotFoundError, StorageError
 from muniment.domain.manifest import Entry
 from muniment.domain.ports import BlobSource, BlobStore, Scratch, Transaction
@@ -67,6 +68,7 @@ def upload(
     return written
 
 
+@traced("log", lambda logged: {"version_id": logged.version_id, "index": logged.index, "created": int(logged.created)})
 def log_contents(  # noqa: PLR0913 (what logging a version takes)
     store: Store,
     project: ProjectRow,

@@ -10,6 +10,7 @@ from queue import SimpleQueue
 
 from muniment.app.progress import REDRAWN_SECONDS, Bar
 from muniment.app.sdk.errors import UploadError
+from muniment.app.telemetry import carried
 from muniment.domain.errors import MunimentError
 
 Job = Callable[[], None]
@@ -44,7 +45,7 @@ class Uploads:
                 self._thread.start()
             self._bar.ahead(DOING, files, size)
             self._futures.append(future)
-            self._queue.put((job, future))
+            self._queue.put((carried(job), future))
         return future
 
     def ahead(self, doing: str, files: int = 0, size: int = 0) -> None:
