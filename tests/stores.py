@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from attrs import define, evolve, field
 
@@ -24,6 +25,7 @@ from muniment.app.projections import FOLDS
 from muniment.app.store import Store
 from muniment.domain.checkpoint import log_name
 from muniment.domain.ports import Context, Fold, Ledger
+from muniment.domain.projection import Projections
 from muniment.domain.values import Micros
 
 START: Micros = 1_700_000_000_000_000
@@ -39,6 +41,13 @@ class Clock:
     def __call__(self) -> Micros:
         self.now += 1
         return self.now
+
+
+class ProjectedLedger(Ledger, Protocol):
+    """A ledger, and the batched projections in the same place."""
+
+    @property
+    def projections(self) -> Projections: ...
 
 
 def memory_ledger(clock: Callable[[], Micros], folds: Sequence[Fold] = FOLDS) -> MemoryLedger:
@@ -61,7 +70,7 @@ def sqlite_store(folder: Path) -> Store:
     return store_on(sqlite_ledger(folder / "ledger.sqlite3", clock), folder, clock)
 
 
-def store_on(ledger: Ledger, folder: Path, clock: Callable[[], Micros]) -> Store:
+def store_on(ledger: ProjectedLedger, folder: Path, clock: Callable[[], Micros]) -> Store:
     """Return a store on this ledger, entered by its first admin, ``ada``."""
     vault = MemoryVault(ledger.origin, clock)
     context = directory.enter(ledger, vault, "ada", organisation="local", team="local", project="uncategorized")
@@ -69,7 +78,11 @@ def store_on(ledger: Ledger, folder: Path, clock: Callable[[], Micros]) -> Store
 
 
 def join(
-    ledger: Ledger, folder: Path, clock: Callable[[], Micros], context: Context, vault: MemoryVault | None = None
+    ledger: ProjectedLedger,
+    folder: Path,
+    clock: Callable[[], Micros],
+    context: Context,
+    vault: MemoryVault | None = None,
 ) -> Store:
     """Return a store on this ledger, acted on by somebody who is known there."""
     blobs = MemoryBlobStore()
@@ -88,6 +101,7 @@ def join(
         check_note=signing.verify,
         context=context,
         places=Places(str(folder / "blobs"), MemoryPlaces()),
+        projections=ledger.projections,
     )
 
 

@@ -6,8 +6,10 @@ from typing import Any, Final, NoReturn, cast
 
 from muniment.domain.errors import ReadOnlyError
 from muniment.domain.ports import BlobStore, Ledger, Vault
+from muniment.domain.projection import Projections
 
 LEDGER: Final = frozenset({"transact", "work", "rebuild", "adopt"})
+PROJECTIONS: Final = frozenset({"advance", "remake"})
 VAULT: Final = frozenset({"put_many", "remember", "destroy", "sweep", "adopt"})
 BLOBS: Final = frozenset({"put_many", "delete_many", "sweep"})
 
@@ -28,6 +30,11 @@ class _ReadOnly:
 def ledger(inner: Ledger, why: str) -> Ledger:
     """Return the ledger; what appends or changes rows is ReadOnlyError, which says *why*."""
     return cast("Ledger", _ReadOnly(inner, LEDGER, why))
+
+
+def projections(inner: Projections, why: str) -> Projections:
+    """Return the batched projections; what changes their rows is ReadOnlyError."""
+    return cast("Projections", _ReadOnly(inner, PROJECTIONS, why))
 
 
 def vault(inner: Vault, why: str) -> Vault:

@@ -67,6 +67,7 @@ def open_store(config: Config, *, source: str = "sdk") -> Store:
         check_note=signing.verify,
         context=context,
         places=open_places(config),
+        projections=ledger.projections,
     )
     return _only_read(store) if replayed else store
 
@@ -94,6 +95,7 @@ def _only_read(store: Store) -> Store:
         store,
         ledger=read_only.ledger(store.ledger, replay.REFUSED),
         vault=read_only.vault(store.vault, replay.REFUSED),
+        projections=read_only.projections(store.projections, replay.REFUSED),
         blobs=read_only.blobs(store.blobs, replay.REFUSED),
         make_signer=sign,
     )

@@ -25,6 +25,7 @@ from muniment.domain.ports import (
     Vault,
     Views,
 )
+from muniment.domain.projection import Projections
 from muniment.domain.values import Json, Micros, Personal, RunId, TeamId
 
 
@@ -68,6 +69,7 @@ class Store:
     check_note: Callable[[str, str], Checkpoint]
     context: Context
     places: Places
+    projections: Projections
     scope: Scope | None = None
 
     @property

@@ -27,6 +27,7 @@
      │   └─ SplitViewError            two signed checkpoints of one ledger contradict each other
      └─ StorageError                  a backend failed; ``__cause__`` holds its own error
          ├─ CorruptError              stored bytes are not what they should be
+         ├─ ContradictionError        rows claim one place: a decision or a fold was wrong
          ├─ RolledBackError           a witness saw more of the ledger than there is, or another one
          ├─ StorageFullError          no space is left
          └─ KeyFileError              the key file is missing, unreadable or belongs to another store
@@ -137,6 +138,10 @@ class CorruptError(StorageError):
 
 class RolledBackError(StorageError):
     """A witness saw more of the ledger than there is, or another one: the database was put back or exchanged."""
+
+
+class ContradictionError(StorageError):
+    """Two rows claim one place, which only a wrong decision or fold leads to."""
 
 
 class StorageFullError(StorageError):

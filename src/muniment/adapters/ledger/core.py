@@ -167,8 +167,16 @@ class Core:
 
     def refold(self, desk: Sheet, record: Record) -> None:
         """Apply to the rows what the projections make of a stored event."""
-        if record.audit != Audit.ACCESS.value:
-            self._fold(desk, recorded(whole(record), self.codec))
+        changes = self.changes(record)
+        if changes:
+            desk.apply(changes, record.seq)
+
+    def changes(self, record: Record) -> list[Change]:
+        """Return what the projections make of a stored event."""
+        if record.audit == Audit.ACCESS.value:
+            return []
+        event = recorded(whole(record), self.codec)
+        return [change for fold in self.folds for change in fold(event)]
 
     def _fold(self, desk: Sheet, event: Recorded) -> None:
         for fold in self.folds:

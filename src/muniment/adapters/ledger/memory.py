@@ -14,12 +14,13 @@ from eventsourcing.popo import POPOApplicationRecorder
 
 from muniment.adapters.ledger.codec import Codec
 from muniment.adapters.ledger.core import Core, Kept, OpenTransaction, Tip
+from muniment.adapters.ledger.memory_projected import Behind, MemoryProjections
 from muniment.adapters.ledger.record import Record, leaf_content, recorded
 from muniment.adapters.ledger.verify import check_events, check_rows, root_of
 from muniment.domain.errors import StorageError
 from muniment.domain.merkle import TILE_BITS, Frontier, Tile
 from muniment.domain.ports import Command, Decide, Fold, Head, LeafContent, Receipt, Recorded, Scratch, Views
-from muniment.domain.rows import Change
+from muniment.domain.rows import ROWS, Change, Row
 from muniment.domain.values import Json, Micros, StreamId
 
 S = TypeVar("S")
@@ -29,8 +30,8 @@ class MemoryRows(Views, Protocol):
     """Rows of the projections in memory, which can go back to a mark."""
 
     def apply(self, changes: Sequence[Change], seq: int) -> None: ...
-    def clear(self) -> None: ...
-    def dump(self) -> Iterator[bytes]: ...
+    def adopt(self, other: Any, kinds: Sequence[type[Row]]) -> None: ...  # noqa: ANN401 (of the same class)
+    def dump(self, kinds: Sequence[type[Row]] = ...) -> Iterator[bytes]: ...
     def checkpoint(self) -> Any: ...  # noqa: ANN401 (opaque)
     def restore(self, mark: Any) -> None: ...  # noqa: ANN401
     def settle(self) -> None: ...
@@ -168,7 +169,13 @@ class MemoryLedger:
     rows: MemoryRows = field(init=False)
     scratch: MemoryScratch = field(init=False)
     _tip: Tip = field(factory=lambda: Tip(Frontier(), 0))
+    behind: Behind = field(factory=Behind)
     _lock: threading.RLock = field(factory=threading.RLock)
+
+    @property
+    def lock(self) -> threading.RLock:
+        """What whoever changes anything holds."""
+        return self._lock
 
     @classmethod
     def empty(
@@ -233,22 +240,24 @@ class MemoryLedger:
         return sum(record.recorded_at <= moment for record in self.records)
 
     def rebuild(self) -> int:
-        """Make all rows again from the events; return how many events were folded."""
+        """Make all rows again from the events beside those in use; return how many events were folded."""
+        rows = self.make_rows()
+        size = len(self.records)
+        self._refold(rows, self.records[:size])
         with self._lock:
-            desk = MemoryDesk(self, self._tip)
-            desk.begin()
-            try:
-                self._refold(desk)
-            except BaseException:
-                desk.undo()
-                raise
-            desk.keep()
+            self._refold(rows, self.records[size:])
+            self.rows.adopt(rows, ROWS)
             return len(self.records)
 
-    def _refold(self, desk: MemoryDesk) -> None:
-        self.rows.clear()
-        for record in self.records:
-            self.core.refold(desk, record)
+    def _refold(self, rows: MemoryRows, records: Sequence[Record]) -> None:
+        for record in records:
+            self.core.refold(rows, record)
+        rows.settle()
+
+    @property
+    def projections(self) -> MemoryProjections:
+        """The batched projections."""
+        return MemoryProjections(self, self.behind)
 
     def dump(self) -> Iterator[bytes]:
         """Yield every row of every projection in a canonical form."""

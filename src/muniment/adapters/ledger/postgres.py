@@ -29,14 +29,17 @@ from muniment.adapters.ledger.postgres_desk import (
     records,
     stream_records,
 )
-from muniment.adapters.ledger.postgres_schema import MadeRows, PostgresRows, open_tables
+from muniment.adapters.ledger.postgres_projected import PostgresProjected
+from muniment.adapters.ledger.postgres_schema import PostgresRows, open_tables
+from muniment.adapters.ledger.projecting import SqlProjections
 from muniment.adapters.ledger.record import Record, leaf_content, recorded, whole
+from muniment.adapters.ledger.refolding import NEAR, Fresh, MadeRows
 from muniment.adapters.ledger.tiles import ALL as ALL_TILES
 from muniment.adapters.ledger.verify import check_events, check_rows, root_of
 from muniment.adapters.postgres import Address, Connections, Cursor, storage_errors
 from muniment.domain.errors import CorruptError, StorageError
 from muniment.domain.ports import Command, Decide, Fold, Head, LeafContent, Receipt, Recorded, Scratch, Views
-from muniment.domain.rows import Change, Row
+from muniment.domain.rows import ROWS, Change, Row
 from muniment.domain.values import Micros, StreamId
 
 S = TypeVar("S")
@@ -98,18 +101,28 @@ class PostgresLedger:
         return done
 
     def rebuild(self) -> int:
-        """Make all rows again from the events, in one transaction; return how many events were folded."""
+        """Make all rows again from the events beside those in use; return how many events were folded."""
 
-        def refold(desk: PostgresDesk) -> int:
-            cursor = desk.cursor
-            cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
-            with self._made(asking(cursor)) as made:
-                self.rows.clear(cursor)
-                self.rows.fill(cursor, made)
-            return desk.tip.frontier.size
+        def take_place(desk: PostgresDesk, fresh: Fresh) -> int:
+            desk.cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+            fresh.fold(records(asking(desk.cursor), fresh.position, None), noting=True)
+            fresh.replace(self.rows, desk.cursor)
+            return fresh.position
 
-        size: int = self._group.submit(lambda desk: guarded(desk, lambda: refold(desk)))
-        return size
+        with Fresh.begun(self.made_rows, ROWS, self.core.changes) as fresh:
+            with self.moment() as cursor:
+                fresh.fold(records(asking(cursor), 0, None))
+                fresh.compare(self.rows, cursor)
+            while (size := self.head().size) - fresh.position > NEAR:
+                fresh.fold(records(self._ask, fresh.position, size), noting=True)
+            folded: int = self._group.submit(lambda desk: guarded(desk, lambda: take_place(desk, fresh)))
+            return folded
+
+    @property
+    def projections(self) -> SqlProjections:
+        """The batched projections."""
+        database = PostgresProjected(self._connections, self.moment, self._ask)
+        return SqlProjections(database, self.core.codec, self.rows, self.made_rows)
 
     @contextmanager
     def cargo(self) -> Iterator[Cargo]:

@@ -9,10 +9,11 @@ from typing import Any, Final, Protocol, TypeAlias
 from psycopg import errors as pg
 
 from muniment.adapters.ledger import schema, tiles
+from muniment.adapters.ledger.refolding import Keys, Kinds
 from muniment.adapters.postgres import Connection, Connections, Cursor, check_server, has_schema, one_at_a_time
 from muniment.domain.errors import CorruptError
 from muniment.domain.merkle import Frontier, Tile
-from muniment.domain.rows import Change, Row
+from muniment.domain.rows import Cell, Change, Row
 
 TABLE: Final = "events"
 COLUMNS: Final = (
@@ -77,7 +78,6 @@ TABLES: Final = (
 )
 
 
-Kinds: TypeAlias = Sequence[type[Row]]
 Remake: TypeAlias = Callable[[Cursor, Collection[str], Kinds], None]
 """How tables of these names go, and those of these kinds come with the rows that the events say."""
 
@@ -91,14 +91,9 @@ class PostgresRows(Protocol):
     def clear(self, cursor: Any, kinds: Kinds = ...) -> None: ...  # noqa: ANN401
     def dump(self, cursor: Any, kinds: Kinds = ...) -> Iterator[bytes]: ...  # noqa: ANN401
     def fill(self, cursor: Any, made: Any, kinds: Kinds = ...) -> None: ...  # noqa: ANN401
-
-
-class MadeRows(Protocol):
-    """How rows are made in a passing SQLite database, where folding many events takes no round trips."""
-
-    def create(self, cursor: Any, kinds: Kinds = ...) -> None: ...  # noqa: ANN401 (opaque)
-    def apply(self, cursor: Any, changes: Sequence[Change], seq: int) -> None: ...  # noqa: ANN401
-    def dump(self, cursor: Any, kinds: Kinds = ...) -> Iterator[bytes]: ...  # noqa: ANN401
+    def differing(self, cursor: Any, made: Any, kind: type[Row]) -> Iterator[tuple[Cell, ...]]: ...  # noqa: ANN401
+    def replace(self, cursor: Any, made: Any, keys: Keys) -> None: ...  # noqa: ANN401
+    def refill(self, cursor: Any, made: Any, kinds: Kinds) -> None: ...  # noqa: ANN401
 
 
 def open_tables(connections: Connections, rows: PostgresRows, remake: Remake) -> str:

@@ -12,15 +12,17 @@ from typing import Any, TypeVar
 
 from attrs import define, field
 from eventsourcing.sqlite import SQLiteDatastore
+
 from muniment.adapters.ledger import forking, schema
 from muniment.adapters.ledger.batching import GroupCommit, Waiting
 from muniment.adapters.ledger.cargo import COMMANDS, SCRATCH, Cargo, paired, require_rows, unload
 from muniment.adapters.ledger.codec import Codec
 from muniment.adapters.ledger.core import COMMANDS_KEPT, Core, Only, OpenTransaction, Sheet, Tip, guarded
+from muniment.adapters.ledger.projecting import SqlProjections
 from muniment.adapters.ledger.record import leaf_content, recorded, whole
 from muniment.adapters.ledger.recorder import TABLE, LedgerRecorder
+from muniment.adapters.ledger.refolding import NEAR, Fresh, Kinds
 from muniment.adapters.ledger.sqlite_desk import (
-    Kinds,
     MakeViews,
     SqliteDesk,
     SqliteScratch,
@@ -34,11 +36,13 @@ from muniment.adapters.ledger.sqlite_desk import (
 )
 from muniment.adapters.ledger.sqlite_errors import damaged, storage_errors
 from muniment.adapters.ledger.sqlite_file import LedgerFile, number_of
+from muniment.adapters.ledger.sqlite_projected import SqliteProjected
 from muniment.adapters.ledger.tiles import ALL as ALL_TILES
 from muniment.adapters.ledger.verify import check_events, check_rows, root_of
 from muniment.domain.errors import StorageError
 from muniment.domain.merkle import Frontier
 from muniment.domain.ports import Command, Decide, Fold, Head, LeafContent, Receipt, Recorded, Scratch, Views
+from muniment.domain.rows import ROWS
 from muniment.domain.values import Micros, StreamId
 
 S = TypeVar("S")
@@ -96,15 +100,29 @@ class SqliteLedger:
         return done
 
     def rebuild(self) -> int:
-        """Make all rows again from the events, in one transaction; return how many events were folded."""
+        """Make all rows again from the events beside those in use; return how many events were folded."""
 
-        def refold(desk: SqliteDesk) -> int:
-            cursor = self._file.writer().cursor()
-            self.rows.clear(cursor)
-            return self._refold(cursor, desk)
+        def take_place(desk: SqliteDesk, fresh: Fresh) -> int:
+            fresh.fold(records(desk.cursor, fresh.position, None), noting=True)
+            fresh.replace(self.rows, desk.cursor)
+            return fresh.position
 
-        size: int = self._group.submit(lambda desk: guarded(desk, lambda: refold(desk)))
-        return size
+        with Fresh.begun(self.rows, ROWS, self.core.changes) as fresh:
+            with storage_errors(), self._file.apart() as cursor:
+                cursor.execute("BEGIN")
+                fresh.fold(records(cursor, 0, None))
+                fresh.compare(self.rows, cursor)
+            while (size := self.head().size) - fresh.position > NEAR:
+                with storage_errors():
+                    fresh.fold(records(self._reading(), fresh.position, size), noting=True)
+            folded: int = self._group.submit(lambda desk: guarded(desk, lambda: take_place(desk, fresh)))
+            return folded
+
+    @property
+    def projections(self) -> SqlProjections:
+        """The batched projections, whose rows are changed under the write lock too."""
+        database = SqliteProjected(self._group.submit, self._reading, self._file.apart)
+        return SqlProjections(database, self.core.codec, self.rows, self.rows)
 
     def _refold(self, cursor: sqlite3.Cursor, desk: Sheet) -> int:
         folded = 0

@@ -12,14 +12,16 @@ from typing import Any, Protocol, TypeAlias
 import msgspec
 from attrs import define
 from eventsourcing.sqlite import SQLiteCursor
+
 from muniment.adapters.ledger.core import Kept, Tip
 from muniment.adapters.ledger.record import Record
 from muniment.adapters.ledger.recorder import ORDER, TABLE, LedgerRecorder
+from muniment.adapters.ledger.refolding import Keys, Kinds
 from muniment.adapters.ledger.sqlite_errors import damaged, storage_errors
 from muniment.adapters.ledger.tiles import completed
 from muniment.domain.merkle import Frontier, Tile
 from muniment.domain.ports import Scratch, Views
-from muniment.domain.rows import Change, Row
+from muniment.domain.rows import Cell, Change, Row
 from muniment.domain.values import Json, Micros, StreamId
 
 PAGE = 1000
@@ -27,9 +29,6 @@ PAGE = 1000
 
 END = 2**62
 """More events than any ledger has."""
-
-
-Kinds: TypeAlias = Sequence[type[Row]]
 
 
 class SqlRows(Protocol):
@@ -40,6 +39,9 @@ class SqlRows(Protocol):
     def apply(self, cursor: Any, changes: Sequence[Change], seq: int) -> None: ...  # noqa: ANN401
     def clear(self, cursor: Any, kinds: Kinds = ...) -> None: ...  # noqa: ANN401
     def dump(self, cursor: Any, kinds: Kinds = ...) -> Iterator[bytes]: ...  # noqa: ANN401
+    def differing(self, cursor: Any, made: Any, kind: type[Row]) -> Iterator[tuple[Cell, ...]]: ...  # noqa: ANN401
+    def replace(self, cursor: Any, made: Any, keys: Keys) -> None: ...  # noqa: ANN401
+    def refill(self, cursor: Any, made: Any, kinds: Kinds) -> None: ...  # noqa: ANN401
 
 
 MakeViews: TypeAlias = Callable[[Callable[[], sqlite3.Cursor]], Views]
@@ -98,7 +100,7 @@ class SqliteDesk:
         make_views: MakeViews,
         clock: Callable[[], Micros],
     ) -> None:
-        self._cursor = cursor
+        self.cursor = self._cursor = cursor
         self._recorder = recorder
         self._rows = rows
         self._mark = (0, b"", 0)

@@ -16,7 +16,8 @@ from attrs import define, field
 from muniment.adapters.ledger import schema, tiles
 from muniment.adapters.ledger.batching import process_lock
 from muniment.adapters.ledger.recorder import CREATE
-from muniment.adapters.ledger.sqlite_desk import Kinds, SqlRows, fill_tiles
+from muniment.adapters.ledger.refolding import Kinds
+from muniment.adapters.ledger.sqlite_desk import SqlRows, fill_tiles
 from muniment.adapters.ledger.sqlite_errors import damaged
 from muniment.domain.errors import StorageError
 

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 from attrs import define, evolve, field
 
 from muniment.adapters.views import shape
+from muniment.domain.projection import total
 from muniment.domain.rows import EVERY, ROWS, Add, Cell, Change, Close, Insert, Lookup, Patch, Put, Row
 
 R = TypeVar("R", bound=Row)
@@ -168,6 +169,10 @@ class MemoryViews:
         self._undo.append((self._replace, (self._shelves,)))
         self._shelves = self._shelves | {kind: Shelf(kind) for kind in kinds}
 
+    def adopt(self, other: MemoryViews, kinds: Sequence[type[Row]]) -> None:
+        """Take over the rows of these kinds at once: whoever reads sees the old ones or the new ones."""
+        self._shelves = self._shelves | {kind: other._shelves[kind] for kind in kinds}
+
     def _replace(self, shelves: dict[type[Row], Shelf]) -> None:
         self._shelves = shelves
 
@@ -209,14 +214,12 @@ class MemoryViews:
         self._undo.append((shelf.remove, (held,)))
 
     def _total(self, row: Row, seq: int) -> None:
-        shelf, table = self._shelves[type(row)], row.table
+        shelf = self._shelves[type(row)]
         held = shelf.live(shelf.key(row))
         if held is None:
             self._add(row, seq)
             return
-        sums = {name: getattr(held.row, name) + getattr(row, name) for name in table.sums}
-        lasts = {name: getattr(row, name) for name in shape.last_ones(type(row))}
-        fresh = Held(evolve(held.row, **sums, **lasts), held.begin)
+        fresh = Held(total(held.row, row), held.begin)
         shelf.remove(held)
         shelf.add(fresh)
         self._undo += [(shelf.add, (held,)), (shelf.remove, (fresh,))]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any, TypeAlias, TypeVar, cast
 
@@ -11,7 +11,7 @@ import psycopg
 from attrs import frozen
 from psycopg import errors as pg
 
-from muniment.adapters.views import shape
+from muniment.adapters.views import comparing, shape
 from muniment.adapters.views.postgres_statements import Plan, plan, schema
 from muniment.adapters.views.statements import plan as sqlite_plan
 from muniment.adapters.views.statements import quoted
@@ -74,6 +74,31 @@ def fill(cursor: Cursor, made: sqlite3.Cursor, kinds: Sequence[type[Row]] = ROWS
         with cursor.copy(plan(kind).fill.encode()) as copy:
             for row in made.execute(sqlite_plan(kind).dump):
                 copy.write_row(row)
+
+
+def differing(cursor: Cursor, made: sqlite3.Cursor, kind: type[Row]) -> Iterator[tuple[Cell, ...]]:
+    """Yield the keys under which the rows of a kind are not those of a SQLite database."""
+    stream = cast("Generator[tuple[Any, ...], None, None]", cursor.stream(plan(kind).dump.encode()))
+    with closing(stream) as found:
+        yield from comparing.differing(kind, found, made.execute(sqlite_plan(kind).dump))
+
+
+def replace(cursor: Cursor, made: sqlite3.Cursor, keys: Mapping[type[Row], Collection[tuple[Cell, ...]]]) -> None:
+    """Make the rows under these keys those of a SQLite database: the old ones go first, since places are unique."""
+    for kind, some in keys.items():
+        for key in some:  # many at once would be pipelined
+            cursor.execute(plan(kind).forget.encode(), key)
+    for kind, some in keys.items():
+        with cursor.copy(plan(kind).fill.encode()) as copy:
+            for key in some:
+                for row in made.execute(sqlite_plan(kind).of_key, key):
+                    copy.write_row(row)
+
+
+def refill(cursor: Cursor, made: sqlite3.Cursor, kinds: Sequence[type[Row]]) -> None:
+    """Make all rows of these kinds those of a SQLite database."""
+    clear(cursor, kinds)
+    fill(cursor, made, kinds)
 
 
 def _insert(cursor: Cursor, change: Insert, seq: int) -> None:

@@ -75,6 +75,7 @@ class Plan:
     added: Callable[[Row], tuple[Cell, ...]]
     dump: str
     clear: str
+    forget: str
     fill: str
     patches: dict[tuple[str, ...], str] = field(factory=dict)
     finds: dict[tuple[tuple[str, ...], bool], Select] = field(factory=dict)
@@ -134,6 +135,7 @@ def plan(kind: type[Row]) -> Plan:
         added=_getter((*kind.table.sums, *shape.last_ones(kind))),
         dump=f"SELECT * FROM {table} ORDER BY {listed(key)}, from_seq",
         clear=f"DELETE FROM {table}",
+        forget=f"DELETE FROM {table} WHERE {_equal(kind, key)}",
         fill=f"COPY {table} ({listed(names)}, from_seq, to_seq) FROM STDIN",
     )
 

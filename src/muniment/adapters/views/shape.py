@@ -9,7 +9,7 @@ from typing import ParamSpec, TypeVar, cast, get_args, get_type_hints
 
 from attrs import fields
 
-from muniment.domain.errors import StorageError
+from muniment.domain.errors import ContradictionError
 from muniment.domain.rows import Cell, Lookup, Row
 
 P = ParamSpec("P")
@@ -85,9 +85,11 @@ def require_past(kind: type[Row], *, past: bool) -> None:
         raise ValueError(msg)
 
 
-def contradiction(kind: type[Row]) -> StorageError:
+def contradiction(kind: type[Row]) -> ContradictionError:
     """Return the error for two live rows that claim one place, which only a wrong decision or fold leads to."""
-    return StorageError(f"the rows of {kind.table.name} contradict each other — 'muniment rebuild' makes them again")
+    return ContradictionError(
+        f"the rows of {kind.table.name} contradict each other — 'muniment rebuild' makes them again"
+    )
 
 
 def line(cells: Iterable[Cell]) -> bytes:

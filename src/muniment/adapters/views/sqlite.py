@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 from attrs import frozen
 
-from muniment.adapters.views import shape
+from muniment.adapters.views import comparing, shape
 from muniment.adapters.views.statements import plan, quoted, schema
 from muniment.domain.errors import StorageError
 from muniment.domain.rows import EVERY, ROWS, Add, Cell, Change, Close, Insert, Patch, Put, Row, kind_of
@@ -60,6 +60,29 @@ def dump(cursor: sqlite3.Cursor, kinds: Sequence[type[Row]] = ROWS) -> Iterator[
         yield shape.heading(kind)
         for row in cursor.execute(plan(kind).dump):
             yield shape.line(row)
+
+
+def differing(cursor: sqlite3.Cursor, made: sqlite3.Cursor, kind: type[Row]) -> Iterator[tuple[Cell, ...]]:
+    """Yield the keys under which the rows of a kind are not those of another database."""
+    return comparing.differing(kind, cursor.execute(plan(kind).dump), made.execute(plan(kind).dump))
+
+
+def replace(
+    cursor: sqlite3.Cursor, made: sqlite3.Cursor, keys: Mapping[type[Row], Collection[tuple[Cell, ...]]]
+) -> None:
+    """Make the rows under these keys those of another database: the old ones go first, since places are unique."""
+    for kind, some in keys.items():
+        cursor.executemany(plan(kind).forget, some)
+    for kind, some in keys.items():
+        for key in some:
+            cursor.executemany(plan(kind).copy, made.execute(plan(kind).of_key, key).fetchall())
+
+
+def refill(cursor: sqlite3.Cursor, made: sqlite3.Cursor, kinds: Sequence[type[Row]]) -> None:
+    """Make all rows of these kinds those of another database."""
+    clear(cursor, kinds)
+    for kind in kinds:
+        cursor.executemany(plan(kind).copy, made.execute(plan(kind).dump))
 
 
 def _insert(cursor: sqlite3.Cursor, change: Insert, seq: int) -> None:

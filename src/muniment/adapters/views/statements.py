@@ -115,6 +115,9 @@ class Plan:
     added: Callable[[Row], tuple[Cell, ...]]
     dump: str
     clear: str
+    of_key: str
+    forget: str
+    copy: str
     patches: dict[tuple[str, ...], str] = field(factory=dict)
     finds: dict[tuple[tuple[str, ...], bool], Select] = field(factory=dict)
     selects: dict[tuple[tuple[str, ...], str, bool, bool, bool], Select] = field(factory=dict)
@@ -173,6 +176,9 @@ def plan(kind: type[Row]) -> Plan:
         added=_getter((*kind.table.sums, *shape.last_ones(kind))) if kind.table.sums else lambda _: (),
         dump=f"SELECT * FROM {table} ORDER BY {listed(key)}, from_seq",
         clear=f"DELETE FROM {table}",
+        of_key=f"SELECT * FROM {table} WHERE {_equal(key)} ORDER BY from_seq",
+        forget=f"DELETE FROM {table} WHERE {_equal(key)}",
+        copy=f"{_into(kind)} VALUES ({', '.join('?' * (len(names) + 2))})",
     )
 
 
