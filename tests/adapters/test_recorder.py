@@ -2,6 +2,7 @@
 
 Its tests of speed only print figures; they run as they are. Nothing is skipped. The module they are in imports a
 cipher that only its other tests use: the library has the same one on ``cryptography``, which we have anyway.
+The ledger in PostgreSQL is no recorder of the library's; ``tests/recorders.py`` makes one of its parts.
 """
 
 from __future__ import annotations
@@ -28,7 +29,11 @@ from eventsourcing.tests.persistence import (  # noqa: E402 (see above)
 )
 
 from muniment.adapters.ledger.memory import MemoryRecorder  # noqa: E402
+from muniment.adapters.ledger.postgres import PostgresLedger  # noqa: E402
 from muniment.adapters.ledger.recorder import TABLE, LedgerRecorder  # noqa: E402
+from tests.recorders import PostgresRecorder  # noqa: E402
+from tests.servers.postgres import postgres_ledger, running  # noqa: E402
+from tests.stores import Clock  # noqa: E402
 
 
 class InFile:
@@ -63,6 +68,28 @@ class InMemory:
 
     def create_recorder(self) -> MemoryRecorder:
         return MemoryRecorder()
+
+    def new_originator_id(self) -> str:
+        return uuid4().hex
+
+
+class InPostgres:
+    """Makes recorders in a schema of their own."""
+
+    def setUp(self) -> None:
+        self.ledgers: list[PostgresLedger] = []
+        self.running = set(threading.enumerate())
+
+    def tearDown(self) -> None:
+        for reader in set(threading.enumerate()) - self.running:
+            reader.join()
+        for ledger in self.ledgers:
+            ledger.close()
+            running().sql(f'DROP SCHEMA "{ledger.address.schema}" CASCADE')
+
+    def create_recorder(self) -> PostgresRecorder:
+        self.ledgers.append(postgres_ledger(running().url(), Clock()))
+        return PostgresRecorder(self.ledgers[-1])
 
     def new_originator_id(self) -> str:
         return uuid4().hex
@@ -104,6 +131,19 @@ class TestApplicationInMemory(InMemory, ApplicationRecorderTestCase[MemoryRecord
 
 
 class TestOrderInMemory(InMemory, NonInterleavingNotificationIDsBaseCase):
+    pass
+
+
+class TestAggregatesInPostgres(InPostgres, AggregateRecorderTestCase):
+    def create_recorder(self) -> Any:
+        return Unnumbered(super().create_recorder())
+
+
+class TestApplicationInPostgres(InPostgres, ApplicationRecorderTestCase[PostgresRecorder]):
+    pass
+
+
+class TestOrderInPostgres(InPostgres, NonInterleavingNotificationIDsBaseCase):
     pass
 
 
