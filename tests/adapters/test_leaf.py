@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from muniment.adapters.ledger.codec import Codec
-from muniment.adapters.ledger.record import Record, commit, leaf_of, leaf_text, recorded, whole
+from muniment.adapters.ledger.record import Record, leaf_of, leaf_text, recorded, whole
 from muniment.domain.errors import CorruptError
 from muniment.domain.ports import Recorded
+from muniment.domain.proof import commit
 from muniment.domain.values import ERASED, Audit
 from muniment.domain.version import Tagged
 from tests.events import CLASSES, IDS, TEXT, events

@@ -118,6 +118,12 @@ def leaves(entries: Iterable[Entry]) -> Iterator[Leaf]:
         yield _checked(held, order)
 
 
+def record_bytes(first: str, count: int, leaf: bytes) -> bytes:
+    """Return what stands for a leaf in the tree over all: its first path, its number of rows, its hash."""
+    path = first.encode()
+    return _LENGTH.pack(len(path)) + path + _LENGTH.pack(count) + leaf
+
+
 class DigestBuilder:
     """The digest of a version, from its leaves in order."""
 
@@ -129,8 +135,7 @@ class DigestBuilder:
 
     def add(self, first: str, count: int, leaf: bytes) -> None:
         """Take in the next leaf: its first path, its number of rows, its hash."""
-        path = first.encode()
-        self._tree.append(leaf_hash(_LENGTH.pack(len(path)) + path + _LENGTH.pack(count) + leaf))
+        self._tree.append(leaf_hash(record_bytes(first, count, leaf)))
         self._count += count
 
     def digest(self) -> Digest:

@@ -7,12 +7,13 @@ subtree is the leaf itself, for a consistency proof it is the older tree.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from hashlib import sha256
 from typing import Final, TypeAlias
 
 from attrs import define, field, frozen
 
 from muniment.domain.errors import CorruptError, InvalidValueError, ProofError
-from muniment.domain.merkle import EMPTY_ROOT, HASH_BYTES, TILE, TILE_BITS, node_hash
+from muniment.domain.merkle import EMPTY_ROOT, HASH_BYTES, TILE, TILE_BITS, Frontier, node_hash
 
 LARGEST: Final = 2**63 - 1
 """No tree has more leaves."""
@@ -39,6 +40,11 @@ class LeafContent:
     words_blind: bytes | None
 
 
+def commit(blind: bytes, content: bytes) -> bytes:
+    """Return the blinded commitment to *content* that a leaf holds."""
+    return sha256(blind + content).digest()
+
+
 @define
 class Tree:
     """The hash tree over the first *size* leaves, of which no more is read than a proof needs."""
@@ -46,6 +52,16 @@ class Tree:
     size: int
     _read: Read
     _tiles: dict[tuple[int, int], Sequence[bytes]] = field(factory=dict, init=False)
+
+    @classmethod
+    def over(cls, leaves: Sequence[bytes]) -> Tree:
+        """Return the tree over leaf hashes that are all here."""
+        levels: dict[int, list[bytes]] = {0: list(leaves)}
+        frontier = Frontier()
+        for leaf in leaves:
+            for tile in frontier.append(leaf):
+                levels.setdefault(tile.level, []).append(tile.hash)
+        return cls(len(leaves), lambda level, first, last: levels.get(level, [])[first:last])
 
     def root(self) -> bytes:
         """Return the root; CorruptError if hashes are missing."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from hashlib import sha256
 from operator import attrgetter
 from typing import Any, Final, Literal
 
@@ -15,6 +14,7 @@ from muniment.adapters.ledger.codec import Codec
 from muniment.domain.errors import CorruptError, NotFoundError
 from muniment.domain.merkle import leaf_hash
 from muniment.domain.ports import LeafContent, Recorded
+from muniment.domain.proof import commit
 from muniment.domain.values import Audit, CommandId, EventId, OrganisationId, PrincipalId, RunId, StreamId
 
 LEAF_VERSION: Final = 1
@@ -142,11 +142,6 @@ def leaf_text(record: Record) -> bytes:
 def leaf_of(record: Record) -> bytes:
     """Return the leaf hash of the event."""
     return leaf_hash(leaf_text(record))
-
-
-def commit(blind: bytes, content: bytes) -> bytes:
-    """Return the blinded commitment to *content*."""
-    return sha256(blind + content).digest()
 
 
 def _words_commit(record: Record) -> bytes | None:
