@@ -25,6 +25,7 @@ PURE = {
     "attrs",
     "base64",
     "binascii",
+    "bisect",
     "collections",
     "datetime",
     "enum",

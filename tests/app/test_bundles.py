@@ -15,6 +15,7 @@ from muniment.app.bundles import Contents, Made, write_bundle
 from muniment.app.canonical import encode
 from muniment.domain.errors import InvalidValueError, NotFoundError
 from muniment.domain.report import ReportGenerated
+from muniment.domain.values import Json
 from tests.app.exported import bundle, by_program, by_script, tell
 from tests.app.scene import Scene
 from tests.stores import Clock, memory_store
@@ -162,7 +163,7 @@ def test_names_that_a_bundle_cannot_have_are_refused(scene: Scene, tmp_path: Pat
 
 
 def test_json_is_written_as_rfc_8785_says() -> None:
-    value = {"b": [1, -5, True, None], "a": 'é\u2028\x07"\\\n\U0001f600', "A": {"z": "", "": []}}
+    value: Json = {"b": [1, -5, True, None], "a": 'é\u2028\x07"\\\n\U0001f600', "A": {"z": "", "": []}}
     assert encode(value) == rfc8785.dumps(value)
     for wrong in (1.5, {"é": 1}, 2**53, ["\ud800"]):
         with pytest.raises(InvalidValueError):
