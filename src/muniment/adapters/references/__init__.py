@@ -26,7 +26,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]|[\ud800-\udfff]")
 def split(uri: str, schemes: tuple[str, ...]) -> SplitResult:
     """Take a URI apart, refusing what the standard library would drop or guess silently."""
     if _CONTROL.search(uri):
-        msg = f"reference {uri!r} holds a control character — percent-encode it"
+        msg = f"reference {uri!r} holds a control character — percent-encode it in a URL, or rename the object"
         raise InvalidValueError(msg)
     try:
         parts = urlsplit(uri)
