@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import os
+import struct
+import subprocess
+import sys
+import termios
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
-from muniment.app import bootstrap, config, directory
+from muniment.app import bootstrap, catalog, collect, config, directory, fsck, lifecycle, migrate
 from muniment.app.download import download, verify_folder, verify_stored
 from muniment.app.log_artifact import Draft
 from muniment.app.manifests import Manifest, Written
@@ -19,6 +26,7 @@ from muniment.app.reading import SMALL
 from muniment.app.staging import Staging
 from muniment.app.store import Store
 from muniment.app.upload import log_contents
+from muniment.domain.rows import VersionRow
 from tests.told import Told
 
 
@@ -202,3 +210,69 @@ def test_downloading_and_verifying_tell_all_files_and_bytes(store: Store, folder
     told = Told()
     verify_folder(store, manifest, tmp_path / "out", progress=told)
     assert told.expected == told.heard == {"hashing": everything}
+
+
+def test_collecting_tells_what_it_removes_and_checking_what_it_checked(store: Store, folder: Path) -> None:
+    manifest = logged(store, folder, Told())
+    told = Told()
+    assert list(fsck.check(store, progress=told)) == []
+    everything = (len(manifest), manifest.size)
+    assert told.heard == told.expected
+    assert told.heard["checking local/uncategorized/set:v0"] == everything
+    row = store.views.select(VersionRow, state="committed", order="created_at")[0]
+    found = catalog.origin(store.views, row.version_id)
+    lifecycle.delete(store, found, delete_aliases=True)
+    at_once = evolve(store, config=config.load(grace="0s"))
+    told = Told()
+    report = collect.act(at_once, progress=told)
+    assert told.heard["removing blobs"] == told.expected["removing blobs"] == (report.blobs, report.size)
+    assert report.blobs > len(SIZES)  # the manifest too
+
+
+def test_migrating_tells_every_event_and_slot(store: Store, folder: Path, tmp_path: Path) -> None:
+    logged(store, folder, Told())
+    made = config.load(home=str(tmp_path / "other"), key_file=str(store.config.home / "master.key"))
+    told = Told()
+    source = bootstrap.open_ledger(store.config)
+    target = bootstrap.open_ledger(made)
+    moved = migrate.ledger(source, target, progress=told)
+    assert told.heard == told.expected == {"carrying events": (moved.events, 0)}
+    told = Told()
+    old, new = bootstrap.open_vault(store.config, source.origin), bootstrap.open_vault(made, source.origin)
+    slots = migrate.vault(old, new, progress=told).slots
+    assert told.heard["comparing slots"] == (slots, 0)
+    for each in (source, target, old, new):
+        each.close()
+
+
+# --- on a terminal ---------------------------------------------------------------------------------------------------
+
+
+def through_a_terminal(*args: str, **environ: str) -> str:
+    """Run a command whose standard error is a terminal; return what was drawn there."""
+    reader, writer = os.openpty()
+    fcntl.ioctl(writer, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 120, 0, 0))
+    drawn = bytearray()
+    program = [sys.executable, "-m", "muniment.app.cli", *args]
+    with subprocess.Popen(program, stderr=writer, stdout=subprocess.DEVNULL, env={**os.environ, **environ}) as process:
+        os.close(writer)
+        with suppress(OSError):  # on Linux the end of a terminal is an error
+            while content := os.read(reader, 1 << 16):
+                drawn += content
+    os.close(reader)
+    assert process.returncode == 0, drawn
+    return drawn.decode()
+
+
+def test_commands_draw_on_a_terminal_unless_told_to_be_quiet(folder: Path, tmp_path: Path) -> None:
+    put = ("artifact", "put", "-n", "set", str(folder))
+    drawn = through_a_terminal(*put)
+    assert "muniment: hashing  [" in drawn
+    assert "muniment: uploading  [" in drawn
+    assert drawn.endswith("\r\x1b[2K")
+    assert "muniment: downloading  [" in through_a_terminal("artifact", "get", "set", "--root", str(tmp_path / "out"))
+    assert "muniment: reading  [" in through_a_terminal("artifact", "verify", "set")
+    assert "muniment: checking blobs" in through_a_terminal("fsck")
+    assert "muniment: looking for dead blobs" in through_a_terminal("gc", "--yes")
+    assert through_a_terminal("--quiet", *put) == ""
+    assert through_a_terminal(*put, MUNIMENT_SILENT="1") == through_a_terminal(*put, WANDB_SILENT="true") == ""

@@ -19,6 +19,7 @@ from muniment.app.fsck import personal_slots
 from muniment.app.lifecycle import mark_deleted
 from muniment.app.logs import say
 from muniment.app.places import mark
+from muniment.app.progress import SILENT, Progress
 from muniment.app.reach import Reach, Root, Site, in_state, name_of, reach, sites, team_of
 from muniment.app.staging import reclaim
 from muniment.app.store import Store
@@ -105,17 +106,18 @@ def plan(store: Store) -> Plan:
         "failed": len(done.failed),
     },
 )
-def act(store: Store, *, wait: float = 0.0) -> Report:
+def act(store: Store, *, wait: float = 0.0, progress: Progress = SILENT) -> Report:
     """Collect; *wait* is how many seconds to wait for running sessions before leaving their blobs for another time.
 
     What is purged is gone for good, so only an admin of the organisation may.
     """
     require_permission(store)
+    progress.ahead("looking for what expired")
     deleted = [each for each in _due(store) if each.action is Action.DELETE and _delete(store, each)]
     purged = _purge(store, [each for each in _due(store) if each.action is Action.PURGE])
     swept, unswept = _sweep(store)
     staging = reclaim(store) + swept
-    report = delete_dead(store, wait)
+    report = delete_dead(store, wait, progress=progress)
     store.vault.sweep(lambda slots: _referenced(store, set(slots)), store.clock() - VAULT_SLOTS_LAST)
     failed = (*unswept, *report.failed)
     done = evolve(report, deleted=len(deleted), purged=purged, staging=staging, failed=failed)
@@ -239,6 +241,7 @@ class Dead:
 
     site: Site
     digest: Digest
+    progress.ahead("looking for dead blobs")
     size: int
 
     @property
@@ -249,6 +252,7 @@ class Dead:
 
 def dead_blobs(found: Reach, among: Iterable[Site]) -> dict[str, Dead]:
     """Return the blobs in these places that nothing needs there, by their marks."""
+    progress.ahead("removing blobs", len(still_dead), sum(dead[each].size for each in still_dead))
     dead: dict[str, Dead] = {}
     for site in among:
         needed = found.at(site.key)
@@ -257,7 +261,9 @@ def dead_blobs(found: Reach, among: Iterable[Site]) -> dict[str, Dead]:
     return dead
 
 
-def delete_dead(store: Store, wait: float = 0.0, among: Sequence[Site] | None = None) -> Report:
+def delete_dead(
+    store: Store, wait: float = 0.0, among: Sequence[Site] | None = None, *, progress: Progress = SILENT
+) -> Report:
     """Delete what nothing needs in these places, or in all; wait so many seconds for sessions that began before."""
     among = sites(store) if among is None else among
     dead = dead_blobs(reach(store), among)
@@ -277,7 +283,9 @@ def delete_dead(store: Store, wait: float = 0.0, among: Sequence[Site] | None = 
             dying = _begin_deleting(store, batch, epoch)
             gone, refused = _deleted(site, [dead[each].digest for each in dying])
             failed += refused
-            blobs, size = blobs + len(gone), size + sum(dead[mark(site.key, digest)].size for digest in gone)
+            freed = sum(dead[mark(site.key, digest)].size for digest in gone)
+            blobs, size = blobs + len(gone), size + freed
+            progress.done(len(gone), freed)
             _spare(store, dying)
     return Report(blobs=blobs, size=size, kept=len(dead) - blobs, failed=tuple(failed))
 

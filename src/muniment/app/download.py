@@ -93,10 +93,12 @@ def download(
     )
 
 
-def checkout(store: Store, version: Found | Manifest, root: str | os.PathLike[str]) -> Downloaded:
+def checkout(
+    store: Store, version: Found | Manifest, root: str | os.PathLike[str], *, progress: Progress = SILENT
+) -> Downloaded:
     """Download a version and delete all files below *root* that it does not hold; links are deleted, not followed."""
     manifest = version if isinstance(version, Manifest) else manifest_of(store, version)
-    done = download(store, manifest, root)
+    done = download(store, manifest, root, progress=progress)
     top = os.fspath(root)
     for folder, inner, names in os.walk(top, topdown=False):
         links = [name for name in inner if Path(folder, name).is_symlink()]

@@ -11,6 +11,7 @@ from attrs import frozen
 
 from muniment.app import catalog, checkpoints, manifests
 from muniment.app.places import OWN_NAME, Kept, lost_from
+from muniment.app.progress import SILENT, Progress
 from muniment.app.reach import Reach, Teams, sites
 from muniment.app.store import Store
 from muniment.domain.errors import MunimentError, NotFoundError
@@ -33,24 +34,34 @@ class Fault:
 
 
 def check(
-    store: Store, *, checkpoint: str | None = None, verifier: str | None = None, fast: bool = False
+    store: Store,
+    *,
+    checkpoint: str | None = None,
+    verifier: str | None = None,
+    fast: bool = False,
+    progress: Progress = SILENT,
 ) -> Iterator[Fault]:
     """Yield every fault found; with *fast*, blobs are looked for but not read.
 
     The ledger is checked against its leaves, its head, the rows of the projections and, if given, a checkpoint; the
     versions against their manifests and blobs; the events against the vault.
     """
+    progress.ahead("checking the ledger")
     for text in store.ledger.verify():
         yield Fault("ledger", text)
     if checkpoint is not None:
         for text in checkpoints.check(store, checkpoint, verifier):
             yield Fault("checkpoint", text)
+    progress.ahead("checking rows and vault")
+    for text in projector.verify(store):
+        yield Fault("projection", text)
     yield from _rows(store)
     yield from _vault(store)
+    progress.ahead("checking blobs")
     for site in sites(store):
         for text in site.blobs.verify():
             yield Fault("blob", site.named(text))
-    yield from _contents(store, fast=fast)
+    yield from _contents(store, progress, fast=fast)
 
 
 def _rows(store: Store) -> Iterator[Fault]:
@@ -130,7 +141,7 @@ def _versions(store: Store) -> Iterator[VersionRow]:
             after = page[-1].created_at
 
 
-def _contents(store: Store, *, fast: bool) -> Iterator[Fault]:
+def _contents(store: Store, progress: Progress, *, fast: bool) -> Iterator[Fault]:
     """Check the manifest and the blobs of every version whose bytes must be there."""
     checked: dict[tuple[frozenset[str], Digest], str | None] = {}
     teams, found = Teams(store.views), Reach(store)
@@ -143,6 +154,7 @@ def _contents(store: Store, *, fast: bool) -> Iterator[Fault]:
             manifest = manifests.read(seen.blobs, store.codec, Digest(version.manifest))
             if manifest.digest != version.digest:
                 yield Fault("manifest", f"the manifest of {name} does not have the digest of the version")
+            progress.ahead(f"checking {name}", len(manifest), manifest.size)
             for entry in manifest.entries():
                 if entry.ref is None:
                     key = (found.group(team_id), Digest(entry.digest))
@@ -151,6 +163,7 @@ def _contents(store: Store, *, fast: bool) -> Iterator[Fault]:
                     if wrong := checked[key]:
                         where = _where(store, team_id, key[1])
                         yield Fault("blob", f"{name}: file {entry.path} {wrong}{where}")
+                progress.done(1, entry.size or 0)
         except MunimentError as error:
             yield Fault("manifest", f"the manifest of {name} cannot be read: {error}")
 

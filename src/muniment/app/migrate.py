@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 
 from attrs import frozen
 
+from muniment.app.progress import SILENT, Progress
 from muniment.domain.errors import CorruptError, NotFoundError, StorageError
 from muniment.domain.ports import Head, Ledger, Vault
 from muniment.domain.values import SlotId
@@ -71,7 +72,7 @@ class Moved:
     done: bool = True
 
 
-def ledger(source: Movable, target: Movable) -> Moved:
+def ledger(source: Movable, target: Movable, *, progress: Progress = SILENT) -> Moved:
     """Carry every event into an empty ledger; doing it again is harmless, a ledger of something else is refused.
 
     What is recorded in the source meanwhile stays there: let nobody write until they use the new one.
@@ -81,7 +82,8 @@ def ledger(source: Movable, target: Movable) -> Moved:
         raise NotFoundError(msg)
     with source.cargo() as cargo:
         if target.is_unused():
-            target.adopt(cargo)
+            progress.ahead("carrying events", source.head().size)
+            target.adopt(cargo.counted(progress.done))
             return Moved(*_proved(source, target, cargo.origin))
     if target.origin == source.origin and _same(source.head(), target.head()):
         return Moved(*_proved(source, target, source.origin), done=False)
@@ -110,11 +112,12 @@ class MovedVault:
     done: bool = True
 
 
-def vault(source: MovableVault, target: MovableVault) -> MovedVault:
+def vault(source: MovableVault, target: MovableVault, *, progress: Progress = SILENT) -> MovedVault:
     """Carry every slot into an empty vault; doing it again is harmless, a vault of something else is refused."""
     done = target.is_unused()
     if done:
-        target.adopt(source.slots, source.terms, source.data_keys())
+        progress.ahead("carrying slots")
+        target.adopt(lambda: _counted(source.slots(), progress), source.terms, source.data_keys())
     if not _alike(source, target):
         if done:
             msg = "the vault that was carried over is not the one it came from — let nobody write meanwhile"
@@ -123,7 +126,14 @@ def vault(source: MovableVault, target: MovableVault) -> MovedVault:
             "the target holds something else — name an empty one, such as another schema (?schema=…) or another folder"
         )
         raise StorageError(msg)
-    return MovedVault(_require_readable(source, target), done)
+    progress.ahead("comparing slots")
+    return MovedVault(_require_readable(source, target, progress), done)
+
+
+def _counted(slots: Iterator[tuple[Any, ...]], progress: Progress) -> Iterator[tuple[Any, ...]]:
+    for slot in slots:
+        progress.done(1)
+        yield slot
 
 
 def _alike(one: MovableVault, other: MovableVault) -> bool:
@@ -137,7 +147,7 @@ def _print(rows: Iterator[tuple[Any, ...]]) -> bytes:
     return hashed.digest()
 
 
-def _require_readable(source: MovableVault, target: MovableVault) -> int:
+def _require_readable(source: MovableVault, target: MovableVault, progress: Progress) -> int:
     """Check that the target gives out the same values as the source; return how many slots there are."""
     count, ids = 0, (SlotId(row[0]) for row in source.slots())
     while page := list(islice(ids, PAGE)):
@@ -145,4 +155,5 @@ def _require_readable(source: MovableVault, target: MovableVault) -> int:
             msg = "the vault that was carried over gives out other values than the one it came from"
             raise CorruptError(msg)
         count += len(page)
+        progress.done(len(page))
     return count

@@ -36,6 +36,14 @@ class Progress(Protocol):
         ...
 
 
+class Watch(Progress, Protocol):
+    """Progress that is shown somewhere."""
+
+    def wipe(self) -> None:
+        """Make room for something else to be said; the line comes back with the next word."""
+        ...
+
+
 @define
 class _Silent:
     """Progress that nobody looks at."""
@@ -46,8 +54,11 @@ class _Silent:
     def done(self, files: int = 0, size: int = 0) -> None:
         """Say nothing."""
 
+    def wipe(self) -> None:
+        """Do nothing."""
 
-SILENT: Final[Progress] = _Silent()
+
+SILENT: Final[Watch] = _Silent()
 """What use cases are given where nobody watches."""
 
 
@@ -60,6 +71,7 @@ class Bar:
 
     stream: TextIO = field(factory=lambda: sys.stderr)
     clock: Callable[[], float] = time.monotonic
+    _told: str = field(init=False, default="")
     _doing: str = field(init=False, default="")
     _files: int = field(init=False, default=0)
     _size: int = field(init=False, default=0)
@@ -82,11 +94,18 @@ class Bar:
             self._on = False
             self._wipe()
 
+    def wipe(self) -> None:
+        """Take the line away until it is drawn again."""
+        with self._lock:
+            self._wipe()
+
     def ahead(self, doing: str, files: int = 0, size: int = 0) -> None:
         """Count what is to be done."""
         with self._lock:
-            if doing != self._doing or (self._files >= self._all_files and self._size >= self._all_size):
-                self._doing, self._since, self._next = doing, self.clock(), 0.0
+            if doing != self._told or (self._files >= self._all_files and self._size >= self._all_size):
+                self._told = doing
+                self._doing = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in doing)
+                self._since, self._next = self.clock(), 0.0
                 self._files = self._size = self._all_files = self._all_size = 0
             self._all_files += files
             self._all_size += size

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Any, Final, TypeVar
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from muniment.adapters.ledger.core import Desk, Tip
 from muniment.adapters.ledger.record import Record, is_whole, leaf_of
@@ -47,6 +47,18 @@ class Cargo:
                     yield record, leaf
 
         return Cargo(self.origin, tip, events, lambda: iter(()), lambda: iter(()), lambda: _past(self.dump(), seq))
+
+
+    def counted(self, tell: Callable[[int], None]) -> Cargo:
+        """Return the same; *tell* hears how many more events were taken out of it, each time that they are."""
+
+        def events() -> Iterator[tuple[Record, bytes]]:
+            with left(self.events()) as every:
+                while page := list(islice(every, PAGE)):
+                    yield from page
+                    tell(len(page))
+
+        return evolve(self, events=events)
 
 
 def paired(records: Iterable[Record], leaves: Iterable[bytes]) -> Iterator[tuple[Record, bytes]]:

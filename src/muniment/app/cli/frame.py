@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from muniment.app.catalog import Found
     from muniment.app.cli.show import Shown
     from muniment.app.config import Config
-    from muniment.app.progress import Progress
+    from muniment.app.progress import Watch
     from muniment.app.store import Store
     from muniment.domain.rows import ProjectRow
     from muniment.domain.values import SlotId
@@ -156,7 +156,7 @@ def settings() -> Config:
     return config.load(**(click.get_current_context().find_root().obj or {}))
 
 
-def watched() -> AbstractContextManager[Progress]:
+def watched() -> AbstractContextManager[Watch]:
     """Show how far what is done meanwhile is, on a terminal that is not to be left alone."""
     from muniment.app.progress import SILENT, Bar  # noqa: PLC0415 (help needs none of it)
 

@@ -8,7 +8,7 @@ import click
 
 from muniment.app import bootstrap
 from muniment.app import migrate as carrying
-from muniment.app.cli.frame import command, settings
+from muniment.app.cli.frame import command, settings, watched
 from muniment.app.cli.show import One, Shown
 from muniment.app.config import Config
 
@@ -36,8 +36,12 @@ def migrate(source: str, target: str, vault: bool) -> Shown:
 def _ledger(config: Config, source: str, target: str) -> One:
     one = bootstrap.at_place(config, "ledger", source, there=True)
     other = bootstrap.at_place(config, "ledger", target, there=False)
-    with closing(bootstrap.open_ledger(one)) as old, closing(bootstrap.open_ledger(other)) as new:
-        moved = carrying.ledger(old, new)
+    with (
+        closing(bootstrap.open_ledger(one)) as old,
+        closing(bootstrap.open_ledger(other)) as new,
+        watched() as progress,
+    ):
+        moved = carrying.ledger(old, new, progress=progress)
     values = {"events": moved.events, "root": moved.root.hex(), "done": moved.done}
     return One(values, f"{_what(done=moved.done)} {moved.events} events, root {moved.root.hex()}")
 
@@ -47,8 +51,12 @@ def _vault(config: Config, source: str, target: str) -> One:
     other = bootstrap.at_place(config, "vault", target, there=False)
     with closing(bootstrap.open_ledger(config)) as ledger:
         origin = ledger.origin
-    with closing(bootstrap.open_vault(one, origin)) as old, closing(bootstrap.open_vault(other, origin)) as new:
-        moved = carrying.vault(old, new)
+    with (
+        closing(bootstrap.open_vault(one, origin)) as old,
+        closing(bootstrap.open_vault(other, origin)) as new,
+        watched() as progress,
+    ):
+        moved = carrying.vault(old, new, progress=progress)
     values = {"slots": moved.slots, "done": moved.done}
     return One(values, f"{_what(done=moved.done)} {moved.slots} slots")
 

@@ -10,7 +10,7 @@ import click
 from muniment.app import checkpoints, trial
 from muniment.app import collect as collecting
 from muniment.app import fsck as checking
-from muniment.app.cli.frame import command, show_now, store
+from muniment.app.cli.frame import command, show_now, store, watched
 from muniment.app.cli.show import Many, One, Shown, Values, human_size, printable
 from muniment.app.collect import Plan, Report
 from muniment.domain.errors import StorageError
@@ -34,7 +34,8 @@ def gc(context: click.Context, yes: bool, dry_run: bool, wait: float) -> Shown:
         collecting.require_permission(trial.of(opened))
     if dry_run or not yes:
         return _plan(collecting.plan(opened))
-    report = collecting.act(opened, wait=wait)
+    with watched() as progress:
+        report = collecting.act(opened, wait=wait, progress=progress)
     if report.failed:
         show_now(context, _report(report))
         context.exit(1)
@@ -96,9 +97,11 @@ def fsck(context: click.Context, checkpoint: str | None, verifier: str | None, f
 
     def rows() -> Iterator[Values]:
         nonlocal found
-        for fault in checking.check(store(), checkpoint=note, verifier=verifier, fast=fast):
-            found += 1
-            yield {"kind": fault.kind, "fault": fault.text}
+        with watched() as progress:
+            for fault in checking.check(store(), checkpoint=note, verifier=verifier, fast=fast, progress=progress):
+                found += 1
+                progress.wipe()
+                yield {"kind": fault.kind, "fault": fault.text}
 
     show_now(context, Many(rows(), line=lambda row: printable(f"{row['kind']}: {row['fault']}")))
     if found:

@@ -17,6 +17,7 @@ from muniment.app.sdk.files import ArtifactFiles, Listed
 from muniment.app.sdk.filling import Filling
 from muniment.app.sdk.kinds import path_text, texts
 from muniment.app.sdk.later import later
+from muniment.app.sdk.terminal import watched
 from muniment.domain.errors import InvalidValueError
 from muniment.domain.manifest import Entry
 from muniment.domain.rows import EdgeRow, RunRow
@@ -45,27 +46,31 @@ class Access(Filling):
         del multipart
         found, folder = self._readable("download"), self._root(root)
         prefix = None if path_prefix is None else path_text(path_prefix, "path_prefix")
-        done = download.download(
-            self.store,
-            found,
-            folder,
-            path_prefix=prefix,
-            allow_missing_references=allow_missing_references,
-            skip_cache=skip_cache,
-        )
+        with watched() as progress:
+            done = download.download(
+                self.store,
+                found,
+                folder,
+                path_prefix=prefix,
+                allow_missing_references=allow_missing_references,
+                skip_cache=skip_cache,
+                progress=progress,
+            )
         self._took(done.entries, done.size)
         return folder
 
     def checkout(self, root: str | os.PathLike[str] | None = None) -> str:
         """Make *root* hold the files of the artifact and no others; return that folder."""
         found, folder = self._readable("checkout"), self._root(root)
-        done = download.checkout(self.store, found, folder)
+        with watched() as progress:
+            done = download.checkout(self.store, found, folder, progress=progress)
         self._took(done.entries, done.size)
         return folder
 
     def verify(self, root: str | os.PathLike[str] | None = None) -> None:
         """Compare the files below *root* with the artifact; ValueError names the first that differs."""
-        download.verify_folder(self.store, self._version("verify"), self._root(root))
+        with watched() as progress:
+            download.verify_folder(self.store, self._version("verify"), self._root(root), progress=progress)
 
     def file(self, root: str | os.PathLike[str] | None = None) -> str:
         """Download an artifact of one file and return its path."""
