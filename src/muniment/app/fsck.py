@@ -53,8 +53,6 @@ def check(
         for text in checkpoints.check(store, checkpoint, verifier):
             yield Fault("checkpoint", text)
     progress.ahead("checking rows and vault")
-    for text in projector.verify(store):
-        yield Fault("projection", text)
     yield from _rows(store)
     yield from _vault(store)
     progress.ahead("checking blobs")
