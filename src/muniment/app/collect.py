@@ -241,7 +241,6 @@ class Dead:
 
     site: Site
     digest: Digest
-    progress.ahead("looking for dead blobs")
     size: int
 
     @property
@@ -252,7 +251,6 @@ class Dead:
 
 def dead_blobs(found: Reach, among: Iterable[Site]) -> dict[str, Dead]:
     """Return the blobs in these places that nothing needs there, by their marks."""
-    progress.ahead("removing blobs", len(still_dead), sum(dead[each].size for each in still_dead))
     dead: dict[str, Dead] = {}
     for site in among:
         needed = found.at(site.key)
@@ -266,6 +264,7 @@ def delete_dead(
 ) -> Report:
     """Delete what nothing needs in these places, or in all; wait so many seconds for sessions that began before."""
     among = sites(store) if among is None else among
+    progress.ahead("looking for dead blobs")
     dead = dead_blobs(reach(store), among)
     if not dead:
         return Report()
@@ -276,6 +275,7 @@ def delete_dead(
     needed = {site.key: found.at(site.key) for site in among}
     still_dead = {each for each, one in dead.items() if one.digest not in needed[one.site.key]}
     _spare(store, [each for each in dead if each not in still_dead])
+    progress.ahead("removing blobs", len(still_dead), sum(dead[each].size for each in still_dead))
     blobs, size, failed = 0, 0, []
     for site in among:
         waiting = iter([each for each in dead if each in still_dead and dead[each].site.key == site.key])
