@@ -8,6 +8,7 @@ from attrs import evolve
 from muniment.app import catalog, collect, directory, fsck, lifecycle, registries
 from muniment.app.collect import Report
 from muniment.app.lifecycle import Edits
+from muniment.app.retention import Book
 from muniment.domain.errors import VersionDeletedError
 from muniment.domain.ports import SlotDraft
 from muniment.domain.retention import Action
@@ -197,7 +198,7 @@ def test_a_link_holds_what_expired_and_its_end_lets_it_go(scene: Scene) -> None:
     found = scene.link("net", "model/best")
     scene.pass_time(9 * DAY)
     assert collect.plan(scene.store).due == ()
-    assert "model/best:v0, which suspends" in collect.decide(scene.views, found.version, scene.clock.now, 0).why
+    assert "model/best:v0, which suspends" in Book(scene.views, 0).decide(found.version, scene.clock.now).why
     registry = scene.registry("model")
     registries.delete_collection(scene.store, catalog.collection_named(scene.views, registry, "best"))
     assert collect.act(scene.store).deleted == 1

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from muniment.app import collect, directory, lifecycle
+from muniment.app.retention import Book
 from muniment.domain.errors import InvalidValueError, PermissionDeniedError
 from muniment.domain.principal import Denied, access_stream
 from muniment.domain.team import TtlSetters
@@ -56,7 +57,7 @@ def test_what_is_shown_of_a_ttl_is_what_collecting_does(three: Scene) -> None:
     directory.set_ttl_policy(three.store, "local", TtlSetters.MEMBERS, DAY)
     for index in (0, 1):
         found = three.find(f"images:v{index}")
-        due = collect.decide(three.views, found.version, three.clock.now, 0).due_at
+        due = Book(three.views, 0).decide(found.version, three.clock.now).due_at
         assert due == lifecycle.expires_at(found)
 
 
@@ -122,5 +123,7 @@ def test_a_link_suspends_a_ttl_and_unlinking_brings_it_back(three: Scene) -> Non
     assert collect.act(three.store).deleted == 0
     assert three.find("images:v0").version.ttl_micros == DAY
     three.unlink("dataset/shared")
+    assert collect.act(three.store).deleted == 0, "what was linked until now goes after a grace period"
+    three.pass_time(three.store.config.grace)
     assert collect.act(three.store).deleted == 1
     assert three.indexes("images") == [1, 2]

@@ -63,6 +63,7 @@ def version(name: str, index: int = 0, *, state: str = "committed", at: int = 1)
         ttl_rule="inherit",
         ttl_micros=None,
         deleted_at=None,
+        unlinked_at=None,
     )
 
 

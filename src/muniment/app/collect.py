@@ -14,25 +14,25 @@ from itertools import islice
 
 from attrs import evolve, field, frozen
 
-from muniment.app import catalog, directory, leases
+from muniment.app import catalog, directory, leases, retention
 from muniment.app.fsck import personal_slots
 from muniment.app.lifecycle import mark_deleted
 from muniment.app.logs import say
 from muniment.app.places import mark
 from muniment.app.progress import SILENT, Progress
 from muniment.app.reach import Reach, Root, Site, in_state, name_of, reach, sites, team_of
+from muniment.app.retention import Book
 from muniment.app.staging import reclaim
 from muniment.app.store import Store
 from muniment.app.telemetry import traced
 from muniment.app.transact import Request, Steps
-from muniment.domain import retention
 from muniment.domain import version as versions
 from muniment.domain.errors import StorageError
-from muniment.domain.ports import Scratch, Transaction, Views
+from muniment.domain.ports import Scratch, Transaction
 from muniment.domain.registry import require_role
-from muniment.domain.retention import Action, Decision, Facts, Level, ttl_rule
-from muniment.domain.rows import ArtifactRow, ProjectRow, TeamRow, VersionRow
-from muniment.domain.values import Digest, Micros, Role, SlotId, Ttl, TtlRule, VersionId
+from muniment.domain.retention import Action
+from muniment.domain.rows import VersionRow
+from muniment.domain.values import Digest, Micros, Role, SlotId, VersionId
 from muniment.domain.version import Cause, State
 
 _LOG = logging.getLogger(__name__)
@@ -150,35 +150,12 @@ def _permit(store: Store, steps: Steps) -> None:
 # --- versions --------------------------------------------------------------------------------------------------------
 
 
-def decide(views: Views, version: VersionRow, now: Micros, grace: Micros) -> Decision:
-    """Return what may be done with a version at *now*."""
-    artifact = views.find(ArtifactRow, artifact_id=version.artifact_id)
-    project = views.find(ProjectRow, project_id=artifact.project_id) if artifact else None
-    team = views.find(TeamRow, team_id=project.team_id) if project else None
-    team_ttl = Ttl() if team is None or team.ttl_micros is None else Ttl.after(team.ttl_micros)
-    artifact_ttl = Ttl(TtlRule(artifact.ttl_rule), artifact.ttl_micros) if artifact else Ttl()
-    rules = (
-        ttl_rule(Level.VERSION, Ttl(TtlRule(version.ttl_rule), version.ttl_micros), "its own TTL"),
-        ttl_rule(Level.ARTIFACT, artifact_ttl, "the TTL of its artifact"),
-        ttl_rule(Level.TEAM, team_ttl, "the default TTL of its team"),
-    )
-    facts = Facts(
-        created_at=version.created_at,
-        state=State(version.state),
-        protected_by=catalog.link_names(catalog.links_of(views, version.version_id)),
-        orphaned=project is None,
-        deleted_at=version.deleted_at,
-        grace=grace,
-    )
-    return retention.decide(facts, [rule for rule in rules if rule is not None], (), (), now)
-
-
 def _due(store: Store) -> Iterator[Due]:
-    now, grace = store.clock(), store.config.grace
+    now, book = store.clock(), retention.book(store)
     for state in (State.COMMITTED, State.DELETED):
         for version in in_state(store.views, state):
-            decision = decide(store.views, version, now, grace)
-            if decision.action is not Action.KEEP:
+            decision = book.decide(version, now)
+            if decision.action in {Action.DELETE, Action.PURGE}:
                 yield Due(version.version_id, name_of(store, version), decision.action, decision.why)
 
 
@@ -189,7 +166,7 @@ def _delete(store: Store, due: Due) -> bool:
         version = steps.views.find(VersionRow, version_id=due.version_id)
         if version is None:
             return False
-        decision = decide(steps.views, version, steps.now, store.config.grace)
+        decision = Book(steps.views, store.config.grace).decide(version, steps.now)
         if decision.action is not Action.DELETE:
             return False
         cause = Cause.EXPIRED if catalog.is_live(steps.views, version) else Cause.PARENT
@@ -210,7 +187,7 @@ def _purge(store: Store, dues: list[Due]) -> int:
             version = steps.views.find(VersionRow, version_id=due.version_id)
             if version is None:
                 return False
-            decision = decide(steps.views, version, steps.now, store.config.grace)
+            decision = Book(steps.views, store.config.grace).decide(version, steps.now)
             if decision.action is not Action.PURGE:
                 return False
             blobs, size = counted

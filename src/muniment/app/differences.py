@@ -42,7 +42,9 @@ Act: TypeAlias = Literal["made", "removed", "changed", "moved", "deleted", "rest
 SIGNS: Final[dict[str, str]] = {"made": "+", "restored": "+", "removed": "-", "deleted": "-", "purged": "-"}
 PAGE: Final = 500
 LIVE: Final = State.COMMITTED.value
-UNSEEN: Final = frozenset({"updated_at", "deleted_at", "finished_at", "moved_seq", "ttl_rule", "ttl_micros"})
+UNSEEN: Final = frozenset(
+    {"updated_at", "deleted_at", "unlinked_at", "finished_at", "moved_seq", "ttl_rule", "ttl_micros"}
+)
 """Columns that change with others and say nothing more, or that are shown as one value."""
 
 

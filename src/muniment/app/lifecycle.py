@@ -9,6 +9,7 @@ from attrs import frozen
 from muniment.app import catalog, directory
 from muniment.app.catalog import Found
 from muniment.app.log_artifact import put_alias, put_latest, put_tag
+from muniment.app.retention import Book
 from muniment.app.store import Store
 from muniment.app.telemetry import traced
 from muniment.app.transact import Request, Steps, new_id
@@ -42,6 +43,8 @@ from muniment.domain.values import (
     tag_name,
     type_name,
 )
+
+PAGE = 500
 
 
 @frozen
@@ -136,6 +139,9 @@ def mark_deleted(
     cause: versions.Cause = versions.Cause.ASKED,
 ) -> None:
     """Mark a version deleted inside a command."""
+    row = steps.views.find(VersionRow, version_id=version_id)
+    if row is not None:
+        Book(steps.views, 0).require_may_go(row, steps.now)
     held = catalog.aliases_of(steps.views, artifact_id, version_id)
     if delete_aliases:
         for alias in held:
@@ -244,6 +250,7 @@ def delete_artifact(store: Store, row: ArtifactRow, team: TeamRow, *, reason: st
 
     def decide(steps: Steps) -> None:
         directory.require_team_role(steps.views, team, store.context.actor, Role.MEMBER, "delete artifacts")
+        _require_may_go(steps, Book(steps.views, 0), row)
         steps.step(
             artifacts.ARTIFACT,
             row.artifact_id,
@@ -264,6 +271,9 @@ def delete_project(store: Store, row: ProjectRow) -> None:
             directory.require_team_role(steps.views, team, store.context.actor, Role.ADMIN, "delete a project")
         there = steps.views.select(ArtifactRow, project_id=row.project_id, order="name")
         held = [name for each in there for name in holders(steps, each.artifact_id)]
+        book = Book(steps.views, 0)
+        for each in there:
+            _require_may_go(steps, book, each)
         steps.step(projects.PROJECT, row.project_id, projects.delete_project, tuple(held))
 
     store.transact(Request("delete project", None, row.project_id), decide)
@@ -287,6 +297,19 @@ def _require_artifact(steps: Steps, artifact: ArtifactRow) -> None:
     if there is None or steps.views.find(ProjectRow, project_id=artifact.project_id) is None:
         msg = f"artifact {artifact.name} was deleted, or its project was"
         raise NotFoundError(msg)
+
+
+def _require_may_go(steps: Steps, book: Book, artifact: ArtifactRow) -> None:
+    """Refuse to let an artifact go of which a hold or a minimum keeps a version."""
+    after: int | None = None
+    while book.guards:
+        page = steps.views.select(VersionRow, artifact_id=artifact.artifact_id, order="index", after=after, limit=PAGE)
+        for version in page:
+            if version.state != versions.State.PURGED.value:
+                book.require_may_go(version, steps.now)
+        if len(page) < PAGE:
+            return
+        after = page[-1].index
 
 
 def _require_ttl_setter(store: Store, steps: Steps, team: TeamRow) -> None:

@@ -62,7 +62,7 @@ EVIDENCE: Final = (
 STEPS: Final[tuple[Step, ...]] = (
     Step("batched projections: who uses what", PROJECTIONS_SQLITE, PROJECTIONS_POSTGRES, rows=("usage", "last_uses")),
     Step("proofs from a few hundred hashes", tiles.SQLITE, tiles.POSTGRES, tiles=True),
-    Step("approvals, holds, policies, data subjects, requests, disposals, reports", rows=EVIDENCE),
+    Step("approvals, holds, policies, data subjects, requests, disposals, reports", rows=(*EVIDENCE, "versions")),
 )
 """The first step leads from schema 1 to 2. A step that was released is never changed."""
 

@@ -107,6 +107,7 @@ def _version(recorded: Recorded, created: artifact.VersionCreated) -> VersionRow
         ttl_rule=created.ttl.rule.value,
         ttl_micros=created.ttl.micros,
         deleted_at=None,
+        unlinked_at=None,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from muniment.domain import artifact, team, version
+from muniment.domain import artifact, collection, team, version
 from muniment.domain.ports import Recorded
 from muniment.domain.rows import ArtifactRow, Change, Patch, TeamRow, VersionRow
 from muniment.domain.version import State
@@ -27,6 +27,8 @@ def fold(recorded: Recorded) -> Sequence[Change]:
             return [_state(key, State.COMMITTED, recorded.recorded_at, None)]
         case version.Purged():
             return [Patch(VersionRow, key, {"state": State.PURGED.value, "updated_at": recorded.recorded_at})]
+        case collection.Unlinked(version_id=version_id):
+            return [Patch(VersionRow, (version_id,), {"unlinked_at": recorded.recorded_at})]
         case _:
             return ()
 

@@ -131,6 +131,7 @@ class VersionRow(Row):
     ttl_rule: str
     ttl_micros: Micros | None
     deleted_at: Micros | None
+    unlinked_at: Micros | None
 
 
 @frozen

@@ -1,0 +1,208 @@
+"""Holds: placing, reviewing and releasing them, and which of them are in force for a version."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from muniment.app import approvals
+from muniment.app.store import Store
+from muniment.app.transact import Request, Steps, new_id
+from muniment.domain import hold as holds
+from muniment.domain.approval import Act
+from muniment.domain.errors import HeldError, InvalidValueError, NotFoundError
+from muniment.domain.hold import HoldKind, HoldPlaced, ScopeKind
+from muniment.domain.ports import SlotDraft, Views
+from muniment.domain.rows import (
+    ArtifactRow,
+    CollectionRow,
+    HoldRow,
+    LinkRow,
+    ProjectRow,
+    RegistryRow,
+    SubjectEntryRow,
+    SubjectTargetRow,
+    TagRow,
+    TeamRow,
+    VersionRow,
+)
+from muniment.domain.values import ArtifactId, Micros, ProjectId, tag_name
+
+PLACED = "placed"
+
+
+def place(
+    store: Store,
+    kind: HoldKind,
+    scope: ScopeKind,
+    target: str,
+    matter: str,
+    *,
+    tag: str | None = None,
+    review_by: Micros | None = None,
+) -> HoldRow:
+    """Forbid that anything in a scope is removed, from now on and until two people agree to release it.
+
+    *target* is the id of the thing; for a tag it is left out, and *tag* is the word. *matter* says why, and is kept
+    where it can be forgotten. Only an admin of the organisation may.
+    """
+    if (scope is ScopeKind.TAG) != (tag is not None):
+        msg = "a hold on a tag names the tag, and no other does"
+        raise InvalidValueError(msg)
+    if not matter.strip():
+        msg = "a hold needs a matter: say what it is for"
+        raise InvalidValueError(msg)
+    if tag is not None:
+        tag_name(tag)
+        target = store.context.organisation
+    id_ = new_id()
+    (kept,) = store.vault.put_many([SlotDraft(id_, "matter", matter)])
+    placed = HoldPlaced(kind, scope, target, kept, tag, review_by)
+
+    def decide(steps: Steps) -> None:
+        approvals.require_admin(steps.views, store.context, "place a hold")
+        steps.step(holds.HOLD, id_, holds.place_hold, placed)
+
+    store.transact(Request("place hold", [kind.value, scope.value, review_by], target), decide)
+    return hold(store.views, id_)
+
+
+def review(store: Store, hold_id: str, review_by: Micros | None) -> None:
+    """Say that a hold is still needed, and when to look again."""
+    row = hold(store.views, hold_id)
+
+    def decide(steps: Steps) -> None:
+        approvals.require_admin(steps.views, store.context, "review a hold")
+        steps.step(holds.HOLD, row.hold_id, holds.review_hold, review_by)
+
+    store.transact(Request("review hold", review_by, row.hold_id), decide)
+
+
+def release(store: Store, hold_id: str, reason: str | None = None) -> None:
+    """End a hold, which another admin must have approved."""
+    row = hold(store.views, hold_id)
+    if row.state != PLACED:
+        return
+    kept = store.keep(row.hold_id, reason=reason)["reason"]
+
+    def decide(steps: Steps) -> None:
+        approvals.require_admin(steps.views, store.context, "release a hold")
+        if steps.step(holds.HOLD, row.hold_id, holds.release_hold, kept):
+            approvals.carry_out(steps, Act.RELEASE_HOLD, row.hold_id)
+
+    store.transact(Request("release hold", None, row.hold_id), decide)
+
+
+def hold(views: Views, hold_id: str) -> HoldRow:
+    """Return a hold by its id."""
+    row = views.find(HoldRow, hold_id=hold_id)
+    if row is None:
+        msg = f"there is no hold {hold_id} — see: muniment hold list"
+        raise NotFoundError(msg)
+    return row
+
+
+def listed(views: Views, *, everything: bool = False) -> list[HoldRow]:
+    """Return the holds in force, or all there ever were."""
+    if everything:
+        return views.select(HoldRow, order="placed_at")
+    return views.select(HoldRow, state=PLACED, order="placed_at")
+
+
+# --- what is held ----------------------------------------------------------------------------------------------------
+
+
+def on_version(views: Views, version: VersionRow, at: int | None = None) -> tuple[HoldRow, ...]:
+    """Return the holds in force for a version, whatever scope brings it in."""
+    if not views.select(HoldRow, at=at, state=PLACED, order="placed_at", limit=1):
+        return ()
+    found = [
+        row
+        for scope, target in scopes_of(views, version, at)
+        for row in views.select(HoldRow, at=at, scope=scope.value, target=target, state=PLACED, order="placed_at")
+        if scope is not ScopeKind.TAG
+    ]
+    found += _by_tag(views, version, at)
+    found += _by_subject(views, version, at)
+    return tuple({row.hold_id: row for row in found}.values())
+
+
+def on_artifact(views: Views, artifact: ArtifactRow) -> tuple[HoldRow, ...]:
+    """Return the holds in force for any version of an artifact."""
+    if not views.select(HoldRow, state=PLACED, order="placed_at", limit=1):
+        return ()
+    versions = views.select(VersionRow, artifact_id=artifact.artifact_id, order="index")
+    found = (row for version in versions for row in on_version(views, version))
+    return tuple({row.hold_id: row for row in found}.values())
+
+
+def on_subject(views: Views, subject_id: str) -> tuple[HoldRow, ...]:
+    """Return the holds that are placed on a data subject itself."""
+    scope = ScopeKind.SUBJECT.value
+    return tuple(views.select(HoldRow, scope=scope, target=subject_id, state=PLACED, order="placed_at"))
+
+
+def refuse(held: tuple[HoldRow, ...], what: str) -> None:
+    """Raise HeldError if holds forbid to remove *what*; it names the holds, never what they are about."""
+    if held:
+        ids = ", ".join(row.hold_id for row in held)
+        msg = f"{what} is held by {ids} — it can go once the hold is released: muniment hold release {held[0].hold_id}"
+        raise HeldError(msg)
+
+
+def scopes_of(views: Views, version: VersionRow, at: int | None = None) -> Iterator[tuple[ScopeKind, str]]:
+    """Yield every scope that a version is in, but for tags and data subjects, from the narrowest to the widest.
+
+    Deleting an artifact or a project takes nothing out of their scope.
+    """
+    yield ScopeKind.VERSION, version.version_id
+    yield ScopeKind.ARTIFACT, version.artifact_id
+    for link in views.select(LinkRow, at=at, version_id=version.version_id, order="link_id"):
+        collection = views.find(CollectionRow, at=at, collection_id=link.collection_id)
+        if collection is not None:
+            yield ScopeKind.COLLECTION, collection.collection_id
+            if views.find(RegistryRow, at=at, registry_id=collection.registry_id) is not None:
+                yield ScopeKind.REGISTRY, collection.registry_id
+    project = project_of(views, version)
+    if project is not None:
+        yield ScopeKind.PROJECT, project.project_id
+        team = views.find(TeamRow, team_id=project.team_id)
+        if team is not None:
+            yield ScopeKind.TEAM, team.team_id
+            yield ScopeKind.ORGANISATION, team.organisation_id
+
+
+def project_of(views: Views, version: VersionRow) -> ProjectRow | None:
+    """Return the project that a version was made in, also when it or the artifact was deleted since."""
+    made = version.created_seq
+    artifact = views.find(ArtifactRow, at=made, artifact_id=ArtifactId(version.artifact_id))
+    return None if artifact is None else views.find(ProjectRow, at=made, project_id=ProjectId(artifact.project_id))
+
+
+def _by_tag(views: Views, version: VersionRow, at: int | None) -> Iterator[HoldRow]:
+    placed = [row for row in views.select(HoldRow, at=at, state=PLACED, order="placed_at") if row.tag is not None]
+    if not placed:
+        return
+    owners = (version.version_id, version.artifact_id, *(link.collection_id for link in _links(views, version, at)))
+    tags = {row.tag for owner in owners for row in views.select(TagRow, at=at, owner_id=owner, order="tag")}
+    yield from (row for row in placed if row.tag in tags)
+
+
+def _by_subject(views: Views, version: VersionRow, at: int | None) -> Iterator[HoldRow]:
+    for row in views.select(HoldRow, at=at, state=PLACED, order="placed_at"):
+        if row.scope == ScopeKind.SUBJECT.value and concerns(views, row.target, version, at):
+            yield row
+
+
+def concerns(views: Views, subject_id: str, version: VersionRow, at: int | None = None) -> bool:
+    """Whether a version is about a data subject, as a whole, by its artifact, or by one of its entries."""
+    whole = (version.version_id, version.artifact_id)
+    if any(views.find(SubjectTargetRow, at=at, subject_id=subject_id, target=target) for target in whole):
+        return True
+    entries = views.select(
+        SubjectEntryRow, at=at, subject_id=subject_id, version_id=version.version_id, order="entry_id", limit=1
+    )
+    return bool(entries)
+
+
+def _links(views: Views, version: VersionRow, at: int | None) -> list[LinkRow]:
+    return views.select(LinkRow, at=at, version_id=version.version_id, order="link_id")
