@@ -22,6 +22,8 @@ BINARY: Final = Path(__file__).parents[2] / ".ci" / "tools" / "azurite" / "node_
 ACCOUNT: Final = "muniment"
 KEY: Final = b64encode(secrets.token_bytes(64)).decode()
 MISSING: Final = "Azurite is not installed, so nothing was tested on Azure's storage — run .ci/setup, which needs npm"
+_OPENED: Final[dict[str, object]] = {}
+"""The file systems that were opened on the emulator, which fsspec would give to whoever asks for the same URL."""
 
 
 def _command(port: int, folder: Path) -> list[str | Path]:
@@ -50,6 +52,7 @@ def entered(patch: pytest.MonkeyPatch) -> Program:
     for name in [name for name in os.environ if name.startswith("AZURE_")]:
         patch.delenv(name)
     patch.setenv("AZURE_STORAGE_CONNECTION_STRING", _connection())
+    patch.setattr(fsspec.get_filesystem_class("az"), "_cache", _OPENED)
     return server
 
 

@@ -9,10 +9,14 @@ import secrets
 import urllib.request
 from functools import cache
 from pathlib import Path
+from typing import Final
 
 import pytest
 
 from tests.servers.program import Program, start
+
+_OPENED: Final[dict[str, object]] = {}
+"""The file systems that were opened on the emulator, which fsspec would give to whoever asks for the same URL."""
 
 
 def _binary() -> Path:
@@ -41,7 +45,8 @@ def entered(patch: pytest.MonkeyPatch) -> Program:
     server = running()
     patch.setenv("STORAGE_EMULATOR_HOST", server.endpoint)
     patch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")  # else it waits a minute for every bucket
-    importlib.import_module("gcsfs")  # which reads the second one only once
+    files = importlib.import_module("gcsfs").GCSFileSystem  # it reads the second one only now, once
+    patch.setattr(files, "_cache", _OPENED)
     return server
 
 
