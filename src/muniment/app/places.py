@@ -123,13 +123,18 @@ def lost_from(blobs: BlobStore, digests: Collection[Digest]) -> set[Digest]:
     return blobs.lost(digests) if isinstance(blobs, TeamBlobs) else blobs.missing(digests)
 
 
-def probe(blobs: BlobStore) -> None:
-    """Put a blob that nobody else has, read it back, and delete it; a place that fails in this is StorageError."""
+def probe(blobs: BlobStore, look: Callable[[Digest], None] | None = None) -> None:
+    """Put a blob that nobody else has, read it back, and delete it; a place that fails in this is StorageError.
+
+    *look* is called while it is there.
+    """
     content = token_bytes(64)
     digest = Digest(sha256(content).hexdigest())
     try:
         _check(blobs.put_many([BlobSource(digest, len(content), content)]))
         blobs.get(digest)
+        if look is not None:
+            look(digest)
     finally:
         _check(blobs.delete_many([digest]))
     if not blobs.missing([digest]):

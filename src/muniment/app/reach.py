@@ -140,10 +140,14 @@ class Reach:
         try:
             seen.update(self.manifest(root).blobs(seen))
         except (CorruptError, NotFoundError) as error:
-            version = root.version
-            whose = "a part of a version that is being made" if version is None else name_of(self.store, version)
-            msg = f"the manifest of {whose} cannot be read, so no bytes are let go — run `muniment fsck`: {error}"
+            msg = f"{self.named(root)} cannot be read, so no bytes are let go — run `muniment fsck`: {error}"
             raise CorruptError(msg) from error
+
+    def named(self, root: Root) -> str:
+        """Return what a manifest is called in errors."""
+        version = root.version
+        whose = "a part of a version that is being made" if version is None else name_of(self.store, version)
+        return f"the manifest of {whose}"
 
     def manifest(self, root: Root) -> manifests.Manifest:
         """Open a manifest where its team's versions are read."""

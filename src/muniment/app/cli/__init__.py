@@ -24,6 +24,7 @@ COMMANDS = {
     "fsck": Lazy("upkeep", "Check everything that is stored."),
     "rebuild": Lazy("upkeep", "Make all rows again from the events."),
     "replay": Lazy("replay", "Build the store as it was at some moment, to be looked at."),
+    "storage": Lazy("storage", "Say where the blobs of teams are kept, and carry them."),
     "migrate": Lazy("migrate", "Carry the ledger or the vault to another database."),
     "doctor": Lazy("doctor", "Look whether the store can do its work here."),
     "stats": Lazy("stats", "Count what the store holds."),
