@@ -84,11 +84,12 @@ def forked(act: Callable[[], None]) -> int:
     """Act in a process of its own; return how it ended."""
     child = os.fork()
     if child == 0:
+        status = 1
         try:
             act()
+            status = 0
         except BaseException:  # noqa: BLE001 (said here, because the process ends here)
-            traceback.print_exc()
-            sys.stderr.flush()
-            os._exit(1)
-        os._exit(0)
+            traceback.print_exc(file=sys.__stderr__)
+        finally:
+            os._exit(status)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

@@ -41,13 +41,16 @@ CALLS: Final = frozenset(
     }
 )
 """The names of the functions in C before each of which a process may be killed."""
+NOT_OUTSIDE: Final = (set, list, str)
+"""What has a method of one of these names that reaches nothing."""
 
 
 class Points:
-    """Counts the points of this process from ``arm`` on, in all its threads; at the fatal one the process is killed."""
+    """Counts the points of this process from ``arm`` on, in all its threads; at the fatal one it gets the signal."""
 
-    def __init__(self, fatal: int) -> None:
+    def __init__(self, fatal: int, sent: signal.Signals = signal.SIGKILL) -> None:
         self._left = fatal
+        self._sent = sent
         self._armed = False
         self._lock = threading.Lock()
         threading.setprofile(self._seen)
@@ -58,8 +61,14 @@ class Points:
         self._armed = True
 
     def _seen(self, _: FrameType, event: str, called: Any) -> None:
-        if self._armed and event == "c_call" and called.__name__ in CALLS:
+        if (
+            self._armed
+            and event == "c_call"
+            and called.__name__ in CALLS
+            and not isinstance(called.__self__, NOT_OUTSIDE)
+        ):
             with self._lock:
                 self._left -= 1
-                if self._left <= 0:
-                    os.kill(os.getpid(), signal.SIGKILL)
+                is_fatal = not self._left
+            if is_fatal:
+                os.kill(os.getpid(), self._sent)

@@ -32,7 +32,7 @@ from muniment.domain.ports import Scratch, Transaction
 from muniment.domain.registry import require_role
 from muniment.domain.retention import Action
 from muniment.domain.rows import VersionRow
-from muniment.domain.values import Digest, Micros, Role, SlotId, VersionId
+from muniment.domain.values import Digest, Json, Micros, Role, SlotId, VersionId
 from muniment.domain.version import Cause, State
 
 _LOG = logging.getLogger(__name__)
@@ -257,13 +257,15 @@ def delete_dead(
     for site in among:
         waiting = iter([each for each in dead if each in still_dead and dead[each].site.key == site.key])
         while batch := list(islice(waiting, BATCH)):
-            dying = _begin_deleting(store, batch, epoch)
-            gone, refused = _deleted(site, [dead[each].digest for each in dying])
+            try:
+                dying = _begin_deleting(store, batch, epoch)
+                gone, refused = _deleted(site, [dead[each].digest for each in dying])
+            finally:  # whoever waits for one of them goes on, also when this is interrupted
+                _spare(store, batch, {"state": DELETING, "epoch": epoch})
             failed += refused
             freed = sum(dead[mark(site.key, digest)].size for digest in gone)
             blobs, size = blobs + len(gone), size + freed
             progress.done(len(gone), freed)
-            _spare(store, dying)
     return Report(blobs=blobs, size=size, kept=len(dead) - blobs, failed=tuple(failed))
 
 
@@ -314,16 +316,20 @@ def _begin_deleting(store: Store, batch: list[str], epoch: int) -> list[str]:
         ours = {"state": CONDEMNED, "epoch": epoch}
         dying = [each for each in batch if transaction.scratch.get(CONDEMNED, each) == ours]
         for each in dying:
-            transaction.scratch.put(CONDEMNED, each, {"state": DELETING}, transaction.now + DELETING_LASTS)
+            state = {"state": DELETING, "epoch": epoch}
+            transaction.scratch.put(CONDEMNED, each, state, transaction.now + DELETING_LASTS)
         return dying
 
     return store.ledger.work(acting)
 
 
-def _spare(store: Store, marks: list[str]) -> None:
+def _spare(store: Store, marks: list[str], state: Json = None) -> None:
+    """Take back the condemnation of blobs; only where it is in this *state*, if one is given."""
+
     def acting(transaction: Transaction) -> None:
         for each in marks:
-            transaction.scratch.delete(CONDEMNED, each)
+            if state is None or transaction.scratch.get(CONDEMNED, each) == state:
+                transaction.scratch.delete(CONDEMNED, each)
 
     if marks:
         store.ledger.work(acting)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from itertools import groupby, islice
 from pathlib import Path
 from typing import BinaryIO, Final, TypeVar
@@ -19,7 +19,7 @@ from muniment.app.catalog import Found
 from muniment.app.fetching import Fetcher, sha256_of
 from muniment.app.manifests import Manifest
 from muniment.app.placing import Ground, digest_of, is_file, look, open_old, refusing
-from muniment.app.progress import SILENT, Progress
+from muniment.app.progress import SILENT, Progress, Stoppable
 from muniment.app.reading import Reading, read_all
 from muniment.app.store import Store
 from muniment.app.telemetry import carried, traced
@@ -80,11 +80,13 @@ def download(
     """
     manifest = version if isinstance(version, Manifest) else manifest_of(store, version)
     top = os.path.abspath(os.fspath(root))  # noqa: PTH100 (text in, text out)
+    progress = stopping = Stoppable(progress)
     with Ground(top, os.fspath(root)) as ground:
         progress.ahead("downloading", *_weight(manifest, path_prefix or ""))
         fetcher = Fetcher(store, manifest.stored_in, progress)
         work = _Download(store, ground, fetcher, allow_missing_references, bool(skip_cache), progress)
-        done = list(_spread(work.place, manifest.entries(path_prefix or "")))
+        with closing(_spread(work.place, manifest.entries(path_prefix or ""), stopping)) as placed:
+            done = list(placed)
     return Downloaded(
         os.fspath(root),
         sum(each.entries for each in done),
@@ -137,6 +139,7 @@ def verify_stored(store: Store, version: Found | Manifest, *, progress: Progress
     Returns how many files were read; references, whose bytes are elsewhere, are passed over.
     """
     manifest = version if isinstance(version, Manifest) else manifest_of(store, version)
+    progress = stopping = Stoppable(progress)
     progress.ahead("reading", len(manifest), manifest.size)
     fetcher = Fetcher(store, manifest.stored_in, progress)
 
@@ -147,7 +150,8 @@ def verify_stored(store: Store, version: Found | Manifest, *, progress: Progress
         progress.done(len(batch))
         return len(stored)
 
-    return sum(_spread(check, manifest.entries()))
+    with closing(_spread(check, manifest.entries(), stopping)) as checked:
+        return sum(checked)
 
 
 def open_entry(store: Store, entry: Entry) -> BinaryIO:
@@ -182,21 +186,24 @@ def _weight(manifest: Manifest, prefix: str) -> tuple[int, int]:
     return (0, 0) if prefix else (len(manifest), manifest.size)
 
 
-def _spread(work: Callable[[list[Entry]], T], entries: Iterable[Entry]) -> Iterator[T]:
-    """Do it in a few threads, a batch each, with few batches waiting; the first failure is raised."""
+def _spread(
+    work: Callable[[list[Entry]], T], entries: Iterable[Entry], stopping: Stoppable
+) -> Generator[T, None, None]:
+    """Do it in a few threads, a batch each, with few batches waiting; the first failure stops all and is raised."""
     work = carried(work)
-    with ThreadPoolExecutor(THREADS) as pool:
-        waiting: deque[Future[T]] = deque()
-        try:
-            for batch in _batches(entries):
-                waiting.append(pool.submit(work, batch))
-                if len(waiting) >= WAITING:
-                    yield waiting.popleft().result()
-            while waiting:
+    pool, waiting = ThreadPoolExecutor(THREADS), deque[Future[T]]()
+    try:
+        for batch in _batches(entries):
+            waiting.append(pool.submit(work, batch))
+            if len(waiting) >= WAITING:
                 yield waiting.popleft().result()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+        while waiting:
+            yield waiting.popleft().result()
+        pool.shutdown()
+    except BaseException:
+        stopping.stop()
+        pool.shutdown(cancel_futures=True)
+        raise
 
 
 def _batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:

@@ -6,11 +6,13 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from threading import Lock
+from threading import Event, Lock
 from types import TracebackType
 from typing import Final, Protocol, Self, TextIO
 
 from attrs import define, field
+
+from muniment.domain.errors import MunimentError
 
 REDRAWN_SECONDS: Final = 0.1
 """A line is drawn no more often."""
@@ -60,6 +62,41 @@ class _Silent:
 
 SILENT: Final[Watch] = _Silent()
 """What use cases are given where nobody watches."""
+
+
+class StoppedError(MunimentError):
+    """Somebody did not want it any more before it was done."""
+
+
+@define(eq=False)
+class Stoppable:
+    """Passes on what it is told, until it is stopped: from then on, whoever tells it something fails.
+
+    So threads end between two blocks or files of what they do, and clean up as after any other error.
+    """
+
+    inner: Progress
+    _stopped: Event = field(init=False, factory=Event)
+
+    def stop(self) -> None:
+        """Let go on nobody who tells how far it is."""
+        self._stopped.set()
+
+    def ahead(self, doing: str, files: int = 0, size: int = 0) -> None:
+        """Pass it on; StoppedError after a stop."""
+        self.check()
+        self.inner.ahead(doing, files, size)
+
+    def done(self, files: int = 0, size: int = 0) -> None:
+        """Pass it on; StoppedError after a stop."""
+        self.check()
+        self.inner.done(files, size)
+
+    def check(self) -> None:
+        """StoppedError after a stop."""
+        if self._stopped.is_set():
+            msg = "it was stopped before it was done"
+            raise StoppedError(msg)
 
 
 @define(eq=False)

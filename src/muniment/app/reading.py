@@ -15,7 +15,7 @@ from attrs import frozen
 
 from muniment.app.bundling import Bundles, Run, Slot
 from muniment.app.disk import COPY, COPY_AND_READ, cloned, write_all, writing
-from muniment.app.progress import SILENT, Progress
+from muniment.app.progress import SILENT, Progress, Stoppable
 from muniment.app.walking import unreadable
 from muniment.domain.errors import ConflictError, InvalidValueError
 from muniment.domain.values import Digest
@@ -53,17 +53,21 @@ class Content:
 def read_all(
     readings: Sequence[Reading], *, with_md5: bool, bundles: Bundles | None = None, progress: Progress = SILENT
 ) -> list[Content]:
-    """Read files, large ones in a few threads, each taking a batch at a time; the first failure is raised."""
+    """Read files, large ones in a few threads, each taking a batch at a time; the first failure stops all."""
     batches = list(_batches(readings))
     if len(batches) < THREADS or sum(each.look.st_size for each in readings) < len(readings) * WORTH_THREADS:
         return [content for batch in batches for content in _read_batch(batch, with_md5, bundles, progress)]
-    with ThreadPoolExecutor(THREADS) as pool:
-        try:
-            futures = [pool.submit(_read_batch, batch, with_md5, bundles, progress) for batch in batches]
-            return [content for future in futures for content in future.result()]
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    stopping = Stoppable(progress)
+    pool = ThreadPoolExecutor(THREADS)
+    try:
+        futures = [pool.submit(_read_batch, batch, with_md5, bundles, stopping) for batch in batches]
+        contents = [content for future in futures for content in future.result()]
+        pool.shutdown()
+    except BaseException:
+        stopping.stop()
+        pool.shutdown(cancel_futures=True)
+        raise
+    return contents
 
 
 def read(reading: Reading, *, with_md5: bool, run: Run | None = None, progress: Progress = SILENT) -> Content:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from attrs import frozen
 
 from muniment.app import catalog, directory, lifecycle, replay
 from muniment.app.catalog import Found
+from muniment.app.stopping import TERMINATED, Terminated
 from muniment.app.store import Store
 from muniment.app.telemetry import traced
 from muniment.app.transact import Request, Steps, new_id
@@ -17,6 +19,9 @@ from muniment.domain.errors import ConflictError, NotFoundError, PermissionDenie
 from muniment.domain.ports import Views
 from muniment.domain.rows import EdgeRow, ProjectRow, RegistryRow, RunRow, TeamRow, VersionRow
 from muniment.domain.values import Json, Personal, ProjectId, Role, RunId, VersionId, plain_name
+
+INTERRUPTED: Final = 255
+"""The exit code of a run that Ctrl-C ended, as W&B has it."""
 
 
 @frozen
@@ -124,6 +129,18 @@ def finish(
     took = max(0, store.clock() - row.started_at)
     finished = runs.RunFinished(ended, exit_code, took, kept)
     _step(store, row, Request("finish run", exit_code, row.run_id), lambda run: runs.finish_run(run, finished))
+
+
+def verdict(error: BaseException) -> tuple[runs.RunState, int]:
+    """Return how a run ends that an exception ends, and its exit code.
+
+    As with W&B, Ctrl-C leaves a killed run and SIGTERM a crashed one.
+    """
+    if isinstance(error, Terminated):
+        return runs.RunState.CRASHED, TERMINATED
+    if isinstance(error, KeyboardInterrupt):
+        return runs.RunState.KILLED, INTERRUPTED
+    return runs.RunState.FAILED, 1
 
 
 def delete(store: Store, row: RunRow, *, delete_artifacts: bool = False) -> None:

@@ -20,6 +20,7 @@ class RunState(enum.Enum):
     FINISHED = "finished"
     FAILED = "failed"
     CRASHED = "crashed"
+    KILLED = "killed"
 
 
 @frozen

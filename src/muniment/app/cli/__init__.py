@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import click
 
 from muniment.app.cli.frame import Lazy, LazyGroup
+from muniment.app.stopping import TERMINATED, Terminated, unwinding
 from muniment.domain.errors import MunimentError
 
 INTERRUPTED = 130
@@ -63,15 +64,22 @@ def cli(context: click.Context, home: str | None, quiet: bool) -> None:
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit status: 0, 1 for a refusal or fault, 2 for wrong usage, 130 interrupted."""
+    """Run one command and return its exit status: 0, 1 for a refusal or fault, 2 for wrong usage.
+
+    One that Ctrl-C ended is 130, one that SIGTERM ended 143.
+    """
     try:
-        status = cli.main(args, prog_name="muniment", standalone_mode=False)
+        with unwinding():
+            status = cli.main(args, prog_name="muniment", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         return INTERRUPTED
+    except Terminated:
+        click.echo("terminated", err=True)
+        return TERMINATED
     except MunimentError as error:
         click.echo(f"error: {one_line(str(error))}", err=True)
         return 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 
@@ -208,16 +208,18 @@ def _running(opened: Store, project: ProjectRow, key: str | None, *, must_exist:
             if must_exist:
                 raise
     run_key = key or token_hex(4)
-    row = runs.start(opened, project, RunDraft(run_key, run_key, JOB_TYPE))
     ours = going_on is None or going_on.state != RunState.RUNNING.value
     try:
+        row = runs.start(opened, project, RunDraft(run_key, run_key, JOB_TYPE))
         yield row
-    except BaseException:
         if ours:
-            runs.finish(opened, row, exit_code=1)
+            runs.finish(opened, row)
+    except BaseException as error:
+        if ours:
+            state, code = runs.verdict(error)
+            with suppress(NotFoundError):  # it had not begun
+                runs.finish(opened, runs.named(opened, project, run_key), exit_code=code, state=state)
         raise
-    if ours:
-        runs.finish(opened, row)
 
 
 def _default_root(opened: Store, found: Found) -> Path:

@@ -8,6 +8,7 @@ from attrs import frozen
 
 from muniment.app import catalog, drafts, reference, runs
 from muniment.app.log_artifact import Draft, log
+from muniment.app.progress import StoppedError
 from muniment.app.sdk import moves
 from muniment.app.sdk.contents import Contents
 from muniment.app.sdk.errors import as_comm_error
@@ -111,6 +112,8 @@ class Committing(Naming):
         try:
             self._bring_in(uploads, way, said)
         except Exception as error:
+            if isinstance(error, StoppedError) and self._contents is not None:
+                self._contents.close()
             error.add_note(f"artifact {self.collection_name} was not logged")
             raise
 

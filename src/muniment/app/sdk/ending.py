@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import atexit
+import os
+import signal
 import sys
 import threading
 from types import TracebackType
@@ -10,6 +12,7 @@ from typing import NoReturn
 
 from muniment.app.sdk import recording
 from muniment.app.sdk.terminal import protest
+from muniment.app.stopping import Terminated, is_asked_to_end, unwind_on_sigterm
 from muniment.domain.errors import MunimentError
 
 
@@ -18,6 +21,8 @@ class _Exit:
 
     watching = False
     failed = False
+    error: BaseException | None = None
+    late = False
 
 
 def watch() -> None:
@@ -31,14 +36,19 @@ def watch() -> None:
     before, leave = sys.excepthook, sys.exit
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        _Exit.failed = True
+        _Exit.failed, _Exit.error = True, error
         before(kind, error, trace)
+
+    def asked(error: Terminated) -> None:
+        _Exit.error = error
 
     def left(status: str | int | None = None, /) -> NoReturn:
         _Exit.failed = bool(status)
         leave(status)
 
     sys.excepthook, sys.exit = hook, left
+    unwind_on_sigterm(asked)
+    atexit.register(_leave)
     # Earlier than atexit, because by then no thread may be started any more.
     register = getattr(threading, "_register_atexit", atexit.register)
     register(_finish_forgotten)
@@ -47,9 +57,22 @@ def watch() -> None:
 def _finish_forgotten() -> None:
     while (run := recording.active()) is not None:
         try:
-            run.finish(exit_code=1 if _Exit.failed else 0)
+            if _Exit.error is not None and is_asked_to_end(_Exit.error):
+                run.give_up(_Exit.error)
+            else:
+                run.finish(exit_code=1 if _Exit.failed else 0)
         except MunimentError as error:
             protest(f"run {run.name}: {error}")
+        except (KeyboardInterrupt, Terminated) as error:  # the run knows; here it would only be printed
+            _Exit.error, _Exit.late = error, True
         finally:
             if run in recording.ACTIVE:
                 recording.ACTIVE.remove(run)
+
+
+def _leave() -> None:
+    """Let a signal that came while runs were ended say how the process ends, which Python does not do any more."""
+    if _Exit.late:
+        sent = signal.SIGTERM if isinstance(_Exit.error, Terminated) else signal.SIGINT
+        signal.signal(sent, signal.SIG_DFL)
+        os.kill(os.getpid(), sent)

@@ -92,7 +92,7 @@ class Run:
 
     @property
     def state(self) -> str:
-        """How the run stands: ``running``, ``finished``, ``failed`` or ``crashed``."""
+        """How the run stands: ``running``, ``finished``, ``failed``, ``crashed`` or ``killed``."""
         return self._row.state
 
     @property

@@ -23,9 +23,11 @@ from muniment.app.sdk.settings import Settings
 from muniment.app.sdk.table import Table
 from muniment.app.sdk.terminal import say
 from muniment.app.sdk.uploads import Uploads
+from muniment.app.stopping import is_asked_to_end
 from muniment.app.store import Store
 from muniment.domain.errors import InvalidValueError, MunimentError
 from muniment.domain.rows import ProjectRow, RunRow
+from muniment.domain.run import RunState
 from muniment.domain.values import Json
 
 ROWS_AT_ONCE = 200
@@ -263,6 +265,21 @@ class BaseRun:
 
     def finish(self, exit_code: int | None = None, quiet: bool | None = None) -> None:
         """Wait until everything is logged, then end the run; what failed to be logged is raised here."""
+        try:
+            self._end(exit_code, None, quiet=bool(quiet))
+        except BaseException as error:
+            if is_asked_to_end(error):
+                self._give_up_besides(error)
+            raise
+
+    def give_up(self, error: BaseException) -> None:
+        """End the run because of an exception; one that asks to end stops what is still being logged."""
+        if is_asked_to_end(error):
+            self._uploads.stop()
+        state, code = runs.verdict(error)
+        self._end(code, state, quiet=False)
+
+    def _end(self, exit_code: int | None, state: RunState | None, *, quiet: bool) -> None:
         if self._over or self._pid != os.getpid():
             return
         errors = self._uploads.wait()
@@ -270,15 +287,15 @@ class BaseRun:
             self._end_row()
         self._flush()
         code = exit_code or (1 if errors else 0)
-        runs.finish(self._store, self._row, exit_code=code, summary=self.summary.as_dict())
+        state = state or (RunState.FAILED if code else RunState.FINISHED)
+        runs.finish(self._store, self._row, exit_code=code, summary=self.summary.as_dict(), state=state)
         self._uploads.close()
         self._over = True
         if self in ACTIVE:
             ACTIVE.remove(self)
-        state = "failed" if code else "finished"
         if not quiet:
-            count = f"{self._logged} artifact{'' if self._logged == 1 else 's'}"
-            say(f"run {self.name} {state}; {count} logged", self._settings)
+            logged = self._logged - len(errors)
+            say(f"run {self.name} {state.value}; {logged} artifact{'' if logged == 1 else 's'} logged", self._settings)
         if errors:
             raise errors[0]
 
@@ -303,8 +320,11 @@ class BaseRun:
         if error is None or (isinstance(error, SystemExit) and not error.code):
             self.finish()
             return
+        self._give_up_besides(error)
+
+    def _give_up_besides(self, error: BaseException) -> None:
         try:
-            self.finish(exit_code=1)
+            self.give_up(error)
         except MunimentError as failure:
             error.add_note(f"besides, an artifact could not be logged: {failure}")
 

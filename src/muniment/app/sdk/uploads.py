@@ -8,13 +8,15 @@ from collections.abc import Callable
 from concurrent.futures import Future, wait
 from queue import SimpleQueue
 
-from muniment.app.progress import REDRAWN_SECONDS, Bar
+from muniment.app.progress import REDRAWN_SECONDS, Bar, Stoppable, StoppedError
 from muniment.app.sdk.errors import UploadError
 from muniment.app.telemetry import carried
 from muniment.domain.errors import MunimentError
 
 Job = Callable[[], None]
 DOING = "uploading"
+LAST_SECONDS = 5.0
+"""How long the file that is on its way when everything is stopped may still take."""
 
 
 class Uploads:
@@ -22,6 +24,8 @@ class Uploads:
 
     def __init__(self, *, shown: bool = False) -> None:
         self._bar = Bar()
+        self._told = Stoppable(self._bar)
+        self._stopped = False
         self._shown = shown and self._bar.stream.isatty()
         self._queue: SimpleQueue[tuple[Job, Future[None]] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -49,28 +53,36 @@ class Uploads:
         return future
 
     def ahead(self, doing: str, files: int = 0, size: int = 0) -> None:
-        """Hear what an upload is about to do, which was known when it was submitted."""
+        """Hear what an upload is about to do, which was known when it was submitted; StoppedError after a stop."""
+        del doing, files, size
+        self._told.check()
 
     def done(self, files: int = 0, size: int = 0) -> None:
-        """Hear that so much more is in the store."""
-        self._bar.done(files, size)
+        """Hear that so much more is in the store; StoppedError after a stop."""
+        self._told.done(files, size)
+
+    def stop(self) -> None:
+        """Begin nothing more, and end what is on its way after the file that it is at."""
+        self._stopped = True
+        self._told.stop()
 
     def wait(self) -> list[MunimentError]:
         """Wait for everything that was submitted; return what failed, in order."""
         if self._pid != os.getpid():
             return []
-        with self._lock:
-            futures, self._futures = self._futures, []
+        futures = list(self._futures)
         if self._shown and futures:
             self._watch(futures)
-        wait(futures)
-        errors = [error for future in futures if (error := future.exception()) is not None]
+        late = wait(futures, LAST_SECONDS if self._stopped else None).not_done
+        errors = [error for future in futures if future not in late and (error := future.exception()) is not None]
+        self._futures = self._futures[len(futures) :]
+        errors += [StoppedError("an upload was stopped before it was done") for _ in late]
         return [error for error in errors if isinstance(error, MunimentError)]
 
     def _watch(self, futures: list[Future[None]]) -> None:
         """Show how far the uploads are until they are done."""
         with self._bar as bar:
-            while wait(futures, REDRAWN_SECONDS).not_done:
+            while wait(futures, REDRAWN_SECONDS).not_done and not self._stopped:
                 bar.tick()
 
     def close(self) -> None:
@@ -83,6 +95,7 @@ class Uploads:
         while (item := self._queue.get()) is not None:
             job, future = item
             try:
+                self._told.check()
                 job()
             except MunimentError as error:
                 future.set_exception(error)

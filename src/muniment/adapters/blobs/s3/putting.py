@@ -117,6 +117,10 @@ class _Large:
             except StorageError as error:
                 self._give_up(upload, error)
                 raise
+            except BaseException:  # somebody does not want it any more
+                with suppress(StorageError):
+                    abort(self.bucket, self.key, upload.id)
+                raise
         msg = f"the upload of {self.key} was removed again and again — sweep less often, or with more grace"
         raise StorageError(msg)
 
