@@ -55,7 +55,7 @@ def _fresh() -> BlobStore:
     return packed(objects, Path(tempfile.mkdtemp()), few=2)
 
 
-TestInABucketMachine = machine_for(_fresh)
+TestInABucketMachine = machine_for(_fresh, examples=8)
 
 
 def everything(server: S3Server, bucket: str) -> list[bytes]:

@@ -39,5 +39,5 @@ def _fresh(*, versioned: bool) -> ObjectStore:
     return S3ObjectStore.at(f"s3://{server.bucket(versioned=versioned)}", client=client)
 
 
-TestBucketMachine = machine_for(lambda: _fresh(versioned=False))
-TestVersionedBucketMachine = machine_for(lambda: _fresh(versioned=True))
+TestBucketMachine = machine_for(lambda: _fresh(versioned=False), examples=6)
+TestVersionedBucketMachine = machine_for(lambda: _fresh(versioned=True), examples=6)

@@ -232,11 +232,11 @@ class BlobStoreMachine(RuleBasedStateMachine):
             assert list(self.store.list()) == sorted((digest, len(held)) for digest, held in self.model.items())
 
 
-def machine_for(make_store: Callable[[], BlobStore]) -> type[TestCase]:
+def machine_for(make_store: Callable[[], BlobStore], examples: int = 20) -> type[TestCase]:
     """Return the test case that runs the machine against stores made by *make_store*."""
     machine = cast(
         "type[BlobStoreMachine]", type("Machine", (BlobStoreMachine,), {"make_store": staticmethod(make_store)})
     )
     case: type[TestCase] = machine.TestCase
-    case.settings = settings(max_examples=20, stateful_step_count=20, deadline=None)  # type: ignore[attr-defined]
+    case.settings = settings(max_examples=examples, stateful_step_count=20, deadline=None)  # type: ignore[attr-defined]
     return case
