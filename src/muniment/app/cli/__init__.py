@@ -20,6 +20,7 @@ COMMANDS = {
     "history": Lazy("story", "Show who did what to something, before and after."),
     "as-of": Lazy("story", "Say what a name meant at some moment."),
     "diff": Lazy("diff", "Show what changed between two moments."),
+    "export": Lazy("export", "Write what is on record in a format of others."),
     "events": Lazy("events", "Read, filter and follow the ledger."),
     "gc": Lazy("upkeep", "Remove bytes that nothing reaches any more."),
     "fsck": Lazy("upkeep", "Check everything that is stored."),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Literal
 
 from attrs import evolve
 
-from muniment.app import catalog, directory, registries, runs
+from muniment.app import catalog, directory, exports, registries, runs
 from muniment.app import history as histories
 from muniment.app import lineage as lineages
 from muniment.app.config import Config
@@ -20,7 +22,7 @@ from muniment.app.sdk import session
 from muniment.app.sdk.artifact import Artifact
 from muniment.app.sdk.collection import ArtifactCollection, versions
 from muniment.app.sdk.errors import CommError, NotThereError, as_comm_error
-from muniment.app.sdk.kinds import text
+from muniment.app.sdk.kinds import path_text, text
 from muniment.app.sdk.lineage_view import Lineage
 from muniment.app.sdk.lists import Lists
 from muniment.app.sdk.pages import Paginator
@@ -287,6 +289,16 @@ class Api(Lists):
         return Paginator(
             lambda cursor, size: histories.of(store, found.id, Paging(cursor, size, newest_first, at)), per_page, start
         )
+
+    def export(self, format: str, name: str, path: str | os.PathLike[str], depth: int | None = None) -> None:
+        """Write what is on record about a version, run or project to a file, in a format of others.
+
+        *format* is openlineage, prov, croissant, cyclonedx or datapackage; *depth* is how many steps of lineage belong
+        to it. The same store and moment give the same bytes.
+        """
+        with as_comm_error():
+            chunks = exports.export(self._store, format, name, at=self._at, depth=depth)
+            exports.save(chunks, Path(path_text(path, "path")))
 
     # --- inside -------------------------------------------------------------------------------------------------------
 
