@@ -23,7 +23,8 @@ from gcsfs.retry import HttpError
 from muniment.adapters.references.fsspec import FsspecReferences, answers_for
 from muniment.domain.errors import CorruptError, InvalidValueError, NotFoundError, StorageError
 from muniment.domain.ports import ReferencedObject, ReferenceStore
-from tests.conformance.references import Place, ReferencesConformance
+from tests.conformance.references import Place, ReferencesConformance, VersionsConformance
+from tests.conformance.tracking import TrackingConformance
 from tests.fsspec_kinds import Failing
 
 
@@ -124,6 +125,7 @@ class Bucket(MemoryFileSystem):  # type: ignore[misc] # fsspec ships no types
     kept: ClassVar[dict[str, dict[str, bytes]]] = {}
     numbers: ClassVar[Iterator[int]] = count(1)
     keeping: ClassVar[bool] = True
+    remembering: ClassVar[bool] = False
     cut: ClassVar[int] = 0
     swapped: ClassVar[bytes] = b""
 
@@ -141,10 +143,10 @@ class Bucket(MemoryFileSystem):  # type: ignore[misc] # fsspec ships no types
 
     def info(self, path: str, **__: Any) -> dict[str, Any]:
         name, asked = self._split(path)
-        found: dict[str, Any] = super().info(name)
+        held = self.kept.get(name, {})
+        found: dict[str, Any] = {"name": name, "type": "file"} if asked and held else super().info(name)
         if found["type"] == "directory":
             return found
-        held = self.kept[name]
         if asked and asked not in held:
             raise FileNotFoundError(path)
         number = asked or list(held)[-1]
@@ -179,11 +181,18 @@ class Kept:
         if not self.files.keeping:
             held.clear()
         held[str(next(self.files.numbers))] = content
+        return self.uri(name)
+
+    def uri(self, name: str) -> str:
         return f"gs://bucket/{name}"
+
+    def version(self, name: str) -> str:
+        return f"{self.uri(name)}#{list(self.files.kept[f'/bucket/{name}'])[-1]}"
 
     def remove(self, name: str) -> None:
         self.files.rm_file(f"/bucket/{name}")
-        del self.files.kept[f"/bucket/{name}"]
+        if not self.files.remembering:
+            del self.files.kept[f"/bucket/{name}"]
 
 
 @pytest.fixture
@@ -193,6 +202,7 @@ def bucket() -> Iterator[Kept]:
     _registry.pop("gs")
     Bucket.store.clear()
     Bucket.kept.clear()
+    Bucket.remembering = False
     Bucket.keeping, Bucket.cut, Bucket.swapped = True, 0, b""
 
 
@@ -271,6 +281,26 @@ class TestGenerations(ReferencesConformance):
         assert found == ["a"]
 
 
+class TestKeptGenerations(VersionsConformance):
+    @pytest.fixture
+    def versions(self, bucket: Kept) -> Kept:
+        Bucket.remembering = True
+        return bucket
+
+    @pytest.fixture
+    def store(self) -> ReferenceStore:
+        return FsspecReferences(("gs",))
+
+
+class TestTrackedGenerations(TrackingConformance):
+    keeps = True
+
+    @pytest.fixture
+    def place(self, bucket: Kept) -> Place:
+        Bucket.remembering = True
+        return bucket
+
+
 class Cutting(MemoryFileSystem):  # type: ignore[misc] # fsspec ships no types
     """Takes a path for a URL, as sftp and smb do."""
 
@@ -297,14 +327,21 @@ def test_what_the_credentials_may_not_is_said(monkeypatch: pytest.MonkeyPatch, e
     assert "canary" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["a:b", "a?b"])
-def test_a_generation_that_the_package_would_misread_is_not_asked_for(bucket: Kept, name: str) -> None:
+@pytest.mark.parametrize("name", ["a:b", "a?b", "a#1"])
+def test_of_a_name_that_the_package_would_take_apart_the_last_generation_is_read(bucket: Kept, name: str) -> None:
     store = FsspecReferences(("gs",))
-    (found,) = store.resolve(bucket.put(name, b"old"), checksum=True, limit=1)
+    uri = bucket.put(name, b"old") + "#" + bucket.version(name).rpartition("#")[2]
+    (found,) = store.resolve(uri, checksum=True, limit=1)
     with store.fetch(found) as stream:
         assert stream.read() == b"old"
-    with pytest.raises(InvalidValueError, match="no generation can be read"):
-        list(store.resolve(f"{found.uri}#{found.annex['versionID']}", checksum=True, limit=1))
+    bucket.put(name, b"old")
+    with store.fetch(found) as stream:
+        assert stream.read() == b"old"
+    bucket.put(name, b"new")
+    with pytest.raises(CorruptError, match="changed since it was added"):
+        store.fetch(found)
+    with pytest.raises(NotFoundError, match="the last generation only can be read"):
+        list(store.resolve(uri, checksum=True, limit=1))
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from muniment.adapters.references.http import HttpReferences
 from muniment.domain.errors import CorruptError, InvalidValueError, NotFoundError, StorageError
 from muniment.domain.ports import ReferencedObject, ReferenceStore
 from tests.conformance.references import Place, ReferencesConformance
+from tests.conformance.tracking import TrackingConformance
 
 
 def _digest(content: bytes) -> str:
@@ -258,6 +259,15 @@ class TestWeb(ReferencesConformance):
     @pytest.fixture
     def store(self) -> ReferenceStore:
         return HttpReferences(timeout=10)
+
+
+class TestTrackedWeb(TrackingConformance):
+    lists = False
+
+    @pytest.fixture(params=[True, False], ids=["etags", "no-etags"])
+    def place(self, site: Site, request: pytest.FixtureRequest) -> Place:
+        site.etags = request.param
+        return site
 
 
 def _one(uri: str) -> ReferencedObject:

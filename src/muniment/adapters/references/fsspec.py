@@ -54,12 +54,13 @@ class _Parts:
 
 @frozen
 class _Target:
-    """Where a reference leads: the file system and the path there, with the generation if it asks for one."""
+    """Where a reference leads: the file system and the path there; *named* if that names the generation."""
 
     uri: str
     files: FileSystem
     path: str
     generation: str | None = None
+    named: bool = False
 
     @property
     def what(self) -> str:
@@ -69,7 +70,11 @@ class _Target:
     def facts(self) -> Facts:
         """Ask for what is known of it; NotFoundError if it is not there."""
         with translated(self.what):
-            return self.files.info(self.path)
+            facts = self.files.info(self.path)
+        if self.generation and not self.named and str(facts.get("generation")) != self.generation:
+            msg = f"{self.what} is not there: of a name with ':', '?' or '#' the last generation only can be read"
+            raise NotFoundError(msg)
+        return facts
 
     def open(self, size: int) -> BufferedReader:
         """Open all its bytes."""
@@ -157,20 +162,16 @@ class FsspecReferences:
         """Return where a URI leads, to *generation* unless it names one itself; ``""`` is whatever there is now."""
         parts = self._parts(uri)
         wanted = "" if generation == "" else parts.generation or generation or ""
-        if wanted and urlsplit(parts.path).path != parts.path:  # gcsfs would take it apart
-            if parts.generation:
-                msg = f"reference {uri!r}: of a name with ':', '?' or '#' no generation can be read — leave it out"
-                raise InvalidValueError(msg)
-            wanted = ""
+        named = bool(wanted) and urlsplit(parts.path).path == parts.path  # else gcsfs would take it apart
         base = f"{parts.scheme}://{parts.host}/"
-        url = f"{base}object#1" if wanted else base  # so is a file system asked for that understands generations
+        url = f"{base}object#1" if named else base  # so is a file system asked for that understands generations
         place = self._places.setdefault(url, Place(url))
         with translated(f"reference {uri!r}"):
             path = place.stripped(f"{base}{parts.path}")
             if not path.rstrip("/").endswith(parts.path.strip("/")):
                 msg = f"reference {uri!r} holds '?' or '#', which the package of {parts.scheme}:// reads otherwise"
                 raise InvalidValueError(msg)
-            return _Target(uri, place.files, f"{path}#{wanted}" if wanted else path, wanted or None)
+            return _Target(uri, place.files, f"{path}#{wanted}" if named else path, wanted or None, named)
 
     def _parts(self, uri: str) -> _Parts:
         scheme = split(uri, self.schemes).scheme
