@@ -148,6 +148,12 @@ def test_the_library_reads_a_replay(told: Store, tmp_path: Path, monkeypatch: py
     session.use(None)
 
 
+def test_others_cannot_read_a_replay(told: Store, tmp_path: Path) -> None:
+    folder = build(told, 3, tmp_path / "then")
+    assert folder.stat().st_mode & 0o077 == 0
+    assert [path.name for path in folder.glob("*.[tj]*") if path.stat().st_mode & 0o077] == []
+
+
 def test_a_folder_that_holds_something_is_left_alone(told: Store, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "file").write_text("mine")

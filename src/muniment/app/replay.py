@@ -55,8 +55,9 @@ def build(source: Movable, config: Config, seq: int, folder: Path, open_target: 
         shutil.rmtree(made, ignore_errors=True)
         made.mkdir(mode=0o700, parents=True)
         found = _carried(source, open_target(made), seq)
-        (made / "config.toml").write_text(_settings(config), "utf-8")
-        (made / MARKER).write_text(json.dumps(asdict(found), indent=1) + "\n", "utf-8")
+        for name, text in (("config.toml", _settings(config)), (MARKER, json.dumps(asdict(found), indent=1) + "\n")):
+            (made / name).touch(mode=0o600)
+            (made / name).write_text(text, "utf-8")
         made.rename(folder)
     except OSError as error:
         msg = f"the replay cannot be written ({error.strerror}) — name a folder where there is room and leave"
