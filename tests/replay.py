@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeAlias
 
 from muniment.adapters.views.memory import MemoryViews
 from muniment.app.projections import FOLDS
@@ -14,6 +14,9 @@ from muniment.domain import alias, artifact, version
 from muniment.domain.ports import Ledger, Recorded
 from muniment.domain.rows import ROWS, AliasRow, ArtifactRow, Row, VersionRow
 from muniment.domain.values import Audit, StreamId, latest_stream, numbering_stream
+
+Tables: TypeAlias = defaultdict[str, list[Any]]
+"""The lines of a dump, by the table that they are of."""
 
 
 def require_replay(store: Store) -> None:
@@ -49,11 +52,11 @@ def require_past_and_present(store: Store, step: int = 7) -> None:
     assert list(ledger.verify()) == []
     assert ledger.rebuild() == ledger.head().size
     assert list(ledger.dump()) == rows
-    fresh, size = MemoryViews(), ledger.head().size
+    fresh, size, kept = MemoryViews(), ledger.head().size, tables(rows)
     for each in ledger.read():
         fold(fresh, each)
         if each.seq % step == 0 or each.seq == size:
-            require_same(ledger, fresh, each.seq)
+            require_same(ledger, kept, fresh, each.seq)
 
 
 def fold(views: MemoryViews, recorded: Recorded) -> None:
@@ -63,11 +66,12 @@ def fold(views: MemoryViews, recorded: Recorded) -> None:
             views.apply(each(recorded), recorded.seq)
 
 
-def require_same(ledger: Ledger, fresh: MemoryViews, at: int) -> None:
-    """Check that the ledger as of a moment has the rows of one that ended there."""
+def require_same(ledger: Ledger, kept: Tables, fresh: MemoryViews, at: int) -> None:
+    """Check that the ledger whose rows are *kept* has, as of a moment, the rows of one that ended there."""
+    ended = tables(fresh.dump())
     for kind in ROWS:
-        wanted = dict(live(fresh.dump(), kind))
-        there = dict(live(ledger.dump(), kind, at))
+        wanted = dict(holding(ended, kind))
+        there = dict(holding(kept, kind, at))
         assert there == wanted, (kind, at)
         for key in wanted:
             columns = dict(zip(kind.table.key, key, strict=True))
@@ -83,16 +87,27 @@ def every(ledger: Ledger, kind: type[Row]) -> list[Any]:
     return [ledger.views.find(kind, **dict(zip(kind.table.key, key, strict=True))) for key in keys]
 
 
-def live(dump: Iterator[bytes], kind: type[Row], at: int | None = None) -> Iterator[tuple[tuple[Any, ...], list[Any]]]:
-    """Yield key and columns of the rows of one table that hold, or held after event *at*."""
-    names = [field.name for field in kind.__attrs_attrs__]
-    table = None
+def tables(dump: Iterable[bytes]) -> Tables:
+    """Return the lines of each table in a dump."""
+    found: Tables = defaultdict(list)
+    lines: list[Any] = []
     for line in map(json.loads, dump):
         if isinstance(line, str):
-            table = line
-            continue
-        *columns, begin, end = line
-        held = end is None if at is None else begin <= at and (end is None or at < end)
-        if table == kind.table.name and held:
+            lines = found[line]
+        else:
+            lines.append(line)
+    return found
+
+
+def live(dump: Iterable[bytes], kind: type[Row], at: int | None = None) -> Iterator[tuple[tuple[Any, ...], list[Any]]]:
+    """Yield key and columns of the rows of one table that hold, or held after event *at*."""
+    return holding(tables(dump), kind, at)
+
+
+def holding(kept: Tables, kind: type[Row], at: int | None = None) -> Iterator[tuple[tuple[Any, ...], list[Any]]]:
+    """Yield the same of a dump that is taken apart already: it costs a query for each table."""
+    names = [field.name for field in kind.__attrs_attrs__]
+    for *columns, begin, end in kept[kind.table.name]:
+        if end is None if at is None else begin <= at and (end is None or at < end):
             row = dict(zip(names, columns, strict=True))
             yield tuple(row[name] for name in kind.table.key), columns

@@ -19,4 +19,4 @@ class OnPostgres(Machine):
 
 
 TestOnPostgres = OnPostgres.TestCase
-TestOnPostgres.settings = settings(max_examples=5, stateful_step_count=20, deadline=None)
+TestOnPostgres.settings = settings(max_examples=8, stateful_step_count=25, deadline=None)
