@@ -55,6 +55,8 @@ check: .venv/dev.stamp
 bench: .venv/dev.stamp
 	$(BIN)/python benchmarks/files.py
 	$(BIN)/python benchmarks/scale.py
+	$(BIN)/python benchmarks/writers.py
+	$(BIN)/python benchmarks/files.py --tmpfs
 
 torture: .venv/dev.stamp
 	$(BIN)/python -m tests.torture --write

@@ -2,11 +2,11 @@
 
 ::
 
-    python benchmarks/files.py [--rounds 5] [--small] [--write]
+    python benchmarks/files.py [--rounds 5] [--small] [--tmpfs] [--write]
 
 ``b`` is 20,000 files of 4 KiB in 200 folders, ``a`` one file of 2 GiB; ``--small`` takes a tenth. Each round runs
-the floor and all steps in turn, each in a fresh process, on a fresh store. ``--write`` puts the table into
-docs/benchmarks.md.
+the floor and all steps in turn, each in a fresh process, on a fresh store. ``--tmpfs`` keeps all files in memory,
+where copying costs the same every time; ``--write`` puts the table into docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ from report import machine, replace_table
 SEED = 20260114
 FOLDERS, FILES, SMALL_BYTES, BIG_BYTES = 200, 100, 4096, 2 << 30
 MIB = 1 << 20
+SMALL_SCALE = 0.1
+IN_MEMORY = "/dev/shm"  # noqa: S108 (a folder in it with a name of its own)
 LOG = """
 import sys, muniment as wandb
 with wandb.init(project="bench") as run:
@@ -136,10 +138,22 @@ def one_round(data: Path, scratch: Path, number: int) -> Iterator[tuple[str, Tak
     yield "download a, verified", run(*python, DOWNLOAD, str(scratch / "down-a"), environ=home)
 
 
-def measure(rounds: int, scale: float) -> dict[str, Taken]:
-    """Return the medians of each step over all rounds."""
+def memory_folder(scale: float) -> str:
+    """Return a folder of a file system in memory that has room for the files, their copies and their stores."""
+    needed = int(5 * (BIG_BYTES + FOLDERS * FILES * SMALL_BYTES) * scale)
+    mounts = Path("/proc/mounts").read_text("utf-8").splitlines()
+    if not any(line.split()[1:3] == [IN_MEMORY, "tmpfs"] for line in mounts):
+        raise SystemExit(f"{IN_MEMORY} is no file system in memory — measure without --tmpfs")
+    free = shutil.disk_usage(IN_MEMORY).free
+    if free < needed:
+        raise SystemExit(f"{IN_MEMORY} has {free >> 20} MiB free, {needed >> 20} MiB are needed — use --small")
+    return IN_MEMORY
+
+
+def measure(rounds: int, scale: float, parent: str | None = None) -> dict[str, Taken]:
+    """Return the medians of each step over all rounds, in a folder below *parent*."""
     taken: dict[str, list[Taken]] = defaultdict(list)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=parent) as folder:
         data = Path(folder) / "data"
         data.mkdir()
         make_files(data, scale)
@@ -188,13 +202,16 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description="What logging and downloading files costs")
     arguments.add_argument("--rounds", type=int, default=5)
     arguments.add_argument("--small", action="store_true", help="a tenth of the files and bytes")
+    arguments.add_argument("--tmpfs", action="store_true", help=f"in {IN_MEMORY}, a table of its own")
     arguments.add_argument("--write", action="store_true", help="keep the table in docs/benchmarks.md")
     chosen = arguments.parse_args()
-    medians = measure(chosen.rounds, 0.1 if chosen.small else 1.0)
-    lines = [machine(), f"Medians of {chosen.rounds} rounds.", "", *table(medians)]
+    scale = SMALL_SCALE if chosen.small else 1.0
+    medians = measure(chosen.rounds, scale, memory_folder(scale) if chosen.tmpfs else None)
+    small = f" A tenth: {FILES * int(FOLDERS * scale):,} files and {int(BIG_BYTES * scale) >> 20} MiB."
+    lines = [machine(), f"Medians of {chosen.rounds} rounds.{small if chosen.small else ''}", "", *table(medians)]
     print("\n".join(lines))
     if chosen.write:
-        replace_table("files", lines)
+        replace_table("files-tmpfs" if chosen.tmpfs else "files", lines)
 
 
 if __name__ == "__main__":
