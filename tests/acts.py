@@ -8,14 +8,29 @@ from typing import Any
 import pytest
 from attrs import frozen
 
-from muniment.app import catalog, directory, lifecycle, link_artifact, names, registries, runs
+from muniment.app import (
+    approvals,
+    catalog,
+    directory,
+    holds,
+    lifecycle,
+    link_artifact,
+    names,
+    registries,
+    retention,
+    runs,
+)
 from muniment.app.catalog import Found
 from muniment.app.lifecycle import Edits
 from muniment.app.log_artifact import Draft, Logged, log
 from muniment.app.store import Store
 from muniment.app.transact import Request, new_id
+from muniment.domain import data_subject, request
 from muniment.domain import version as versions
+from muniment.domain.approval import Act
 from muniment.domain.errors import VersionHeldError
+from muniment.domain.hold import HoldKind, ScopeKind
+from muniment.domain.policy import Terms
 from muniment.domain.rows import ArtifactRow, ProjectRow, RegistryRow
 from muniment.domain.values import Digest, RunId, Ttl
 
@@ -87,6 +102,7 @@ def story(store: Store, personal: str = "") -> None:
     with pytest.raises(VersionHeldError):
         lifecycle.delete(store, acts.find("model:v3"), reason=f"{personal} reason")
     _people(acts, personal)
+    _evidence(acts, personal)
 
 
 def _later(acts: Acts, personal: str) -> None:
@@ -132,3 +148,33 @@ def _people(acts: Acts, personal: str) -> None:
     directory.create_team(acts.store, "vision")
     directory.rename_team(acts.store, "vision", "sight")
     directory.principal(acts.store, f"{personal}eve")
+
+
+def _evidence(acts: Acts, personal: str) -> None:
+    store = acts.store
+    found = acts.find("model:v1")
+    held = holds.place(store, HoldKind.LITIGATION, ScopeKind.ARTIFACT, found.artifact.artifact_id, f"{personal} matter")
+    holds.place(store, HoldKind.REGULATORY, ScopeKind.TAG, "", f"{personal} other matter", tag="gold")
+    approvals.propose(store, Act.RELEASE_HOLD, held.hold_id, f"{personal} reason")
+    scope = ScopeKind.TYPE, found.project.project_id
+    retention.set_policy(store, *scope, Terms(minimum=HOUR), type_="model", citation="HGB 257")
+    subject, asked, version_id = new_id(), new_id(), found.version.version_id
+    identity = store.keep(subject, identity=f"{personal} identity")["identity"]
+    text = store.keep(asked, text=f"{personal} text")["text"]
+    store.transact(
+        Request("register"),
+        lambda steps: (
+            [
+                steps.step(data_subject.DATA_SUBJECT, subject, decision, *arguments) and None
+                for decision, *arguments in (
+                    (data_subject.register_subject, identity),
+                    (data_subject.attach_subject, data_subject.TargetKind.VERSION, version_id),
+                    (data_subject.attach_entries, version_id, ((new_id(), "a/b.txt"), (new_id(), "a/c.txt"))),
+                )
+            ]
+            and steps.step(
+                request.REQUEST, asked, request.receive_request, request.Right.ERASURE, subject, steps.now, text
+            )
+            and None
+        ),
+    )

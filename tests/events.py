@@ -22,6 +22,7 @@ from muniment.domain import (
     policy,
     principal,
     project,
+    redaction,
     registry,
     report,
     request,
@@ -62,6 +63,7 @@ AGGREGATES: Final = (
     data_subject,
     request,
     policy,
+    redaction,
 )
 
 TEXT: Final = st.text(st.characters(codec="utf-8"), max_size=12)

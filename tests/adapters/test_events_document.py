@@ -34,6 +34,7 @@ STREAMS: Final = {
     "policy": ("a retention policy", "`<policy>`"),
     "principal": ("somebody who acts", "`<principal>`"),
     "project": ("a project", "`<project>`"),
+    "redaction": ("what was redacted in an organisation", "`<organisation>:r`"),
     "registry": ("a registry", "`<registry>`"),
     "report": ("a report that was made of the ledger", "`<report>`"),
     "request": ("a request of a data subject", "`<request>`"),

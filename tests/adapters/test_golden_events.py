@@ -18,6 +18,7 @@ from muniment.domain import (
     policy,
     principal,
     project,
+    redaction,
     registry,
     report,
     request,
@@ -159,6 +160,11 @@ GOLDEN: Final[dict[str, tuple[Any, str, str | None]]] = {
     "project.created.1": (project.ProjectCreated(A, "digits"), '{"team_id":"' + A + '"}', '{"name":"digits"}'),
     "project.deleted.1": (project.ProjectDeleted(), "{}", None),
     "project.renamed.1": (project.ProjectRenamed("numbers"), "{}", '{"name":"numbers"}'),
+    "redaction.redacted.1": (
+        redaction.EventsRedacted((7, 9), ("c" * 64, "d" * 64), A),
+        '{"commits":["' + "c" * 64 + '","' + "d" * 64 + '"],"request_id":"' + A + '","seqs":[7,9]}',
+        None,
+    ),
     "registry.all-types-accepted.1": (registry.AllTypesAccepted(), "{}", None),
     "registry.created.1": (
         registry.RegistryCreated(

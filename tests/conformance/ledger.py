@@ -44,9 +44,10 @@ from tests.conformance.ledger_acts import (
     version,
 )
 from tests.conformance.ledger_commands import LedgerWriting
+from tests.conformance.ledger_redaction import LedgerRedaction
 
 
-class LedgerConformance(LedgerWriting):
+class LedgerConformance(LedgerWriting, LedgerRedaction):
     """Subclasses have a fixture ``ledger`` on the folds of the application, whose time is the fixture ``dial``."""
 
     @pytest.fixture

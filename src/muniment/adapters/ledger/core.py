@@ -6,7 +6,7 @@ A database gives its open write transaction as a ``Desk``; everything that makes
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import Protocol, TypeVar
 
@@ -22,6 +22,8 @@ from muniment.domain.errors import CommandReusedError, ConflictError, RuleError
 from muniment.domain.merkle import Frontier, Tile
 from muniment.domain.ports import Append, Command, Decide, Fold, Outcome, Receipt, Recorded, Scratch, Views
 from muniment.domain.principal import Denied, access_stream
+from muniment.domain.proof import commit
+from muniment.domain.redaction import EventsRedacted
 from muniment.domain.rows import Change, Row, kind_of
 from muniment.domain.values import Audit, EventId, Micros, StreamId
 
@@ -71,6 +73,22 @@ class Only:
             self.sheet.apply(wanted, seq)
 
 
+@frozen
+class Held:
+    """The words of an event with their blind, or once they were destroyed the commitment to them; or none of these."""
+
+    seq: int
+    words: bytes | None
+    blind: bytes | None
+    kept: bytes | None
+
+    def committed(self) -> bytes | None:
+        """Return the commitment to the words, ``None`` if there never were any."""
+        if self.words is not None and self.blind is not None:
+            return commit(self.blind, self.words)
+        return self.kept
+
+
 class Desk(Sheet, Protocol):
     """One database's open write transaction."""
 
@@ -98,6 +116,14 @@ class Desk(Sheet, Protocol):
         ...
 
     def insert(self, records: Sequence[Record], leaves: Sequence[bytes], tiles: Sequence[Tile]) -> None: ...
+    def words(self, seqs: Sequence[int]) -> list[Held]:
+        """Return what is kept of the words of events."""
+        ...
+
+    def destroy_words(self, commits: Mapping[int, bytes]) -> None:
+        """Destroy words and blinds of events, keep the commitments, and forget answers to the commands they are of."""
+        ...
+
     def kept(self, actor: str, command: str, since: Micros) -> Kept | None:
         """Return the answer that a command got, if it was not before *since*."""
         ...
@@ -202,6 +228,8 @@ class Core:
         desk.tip.recorded_at = records[-1].recorded_at
         desk.insert(records, leaves, tiles)
         for record, event in written:
+            if isinstance(event, EventsRedacted):
+                _redact(desk, event)
             if record.audit != Audit.ACCESS.value:
                 self._fold(desk, enveloped(record, event))
         return Receipt(outcome.answer, records[0].seq, records[-1].seq)
@@ -255,6 +283,17 @@ class Core:
             command=command.id,
             source=context.source,
         )
+
+
+def _redact(desk: Desk, event: EventsRedacted) -> None:
+    """Destroy the words that an event says are destroyed; ConflictError if they are not those."""
+    claimed = {seq: bytes.fromhex(text) for seq, text in zip(event.seqs, event.commits, strict=True)}
+    there = {held.seq: held for held in desk.words(event.seqs)}
+    for seq, commitment in claimed.items():
+        if seq not in there or there[seq].committed() != commitment:
+            msg = f"event {seq} has no words with this commitment — look at it again"
+            raise ConflictError(msg)
+    desk.destroy_words({seq: claimed[seq] for seq in claimed if there[seq].words is not None})
 
 
 def guarded(desk: Desk, run: Callable[[], S]) -> S:

@@ -5,21 +5,22 @@ from __future__ import annotations
 import copy
 import secrets
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
-from attrs import define, field
+from attrs import define, evolve, field
 from eventsourcing.persistence import StoredEvent
 from eventsourcing.popo import POPOApplicationRecorder
 
 from muniment.adapters.ledger.codec import Codec
-from muniment.adapters.ledger.core import Core, Kept, OpenTransaction, Tip
+from muniment.adapters.ledger.core import Core, Held, Kept, OpenTransaction, Tip
 from muniment.adapters.ledger.memory_projected import Behind, MemoryProjections
 from muniment.adapters.ledger.record import Record, leaf_content, recorded
 from muniment.adapters.ledger.verify import check_events, check_rows, root_of
 from muniment.domain.errors import StorageError
 from muniment.domain.merkle import TILE_BITS, Frontier, Tile
-from muniment.domain.ports import Command, Decide, Fold, Head, LeafContent, Receipt, Recorded, Scratch, Views
+from muniment.domain.ports import Command, Decide, Fold, Head, Receipt, Recorded, Scratch, Views
+from muniment.domain.proof import LeafContent
 from muniment.domain.rows import ROWS, Change, Row
 from muniment.domain.values import Json, Micros, StreamId
 
@@ -81,6 +82,7 @@ class MemoryDesk:
     _ledger: MemoryLedger
     tip: Tip
     _mark: tuple[Any, ...] = ()
+    _destroyed: list[Record] = field(factory=list)
 
     @property
     def views(self) -> Views:
@@ -95,6 +97,7 @@ class MemoryDesk:
     def begin(self) -> None:
         """Set a savepoint."""
         ledger, tip = self._ledger, self.tip
+        self._destroyed = []
         self._mark = (
             len(ledger.records),
             Frontier(tip.frontier.size, tip.frontier.roots()),
@@ -107,6 +110,9 @@ class MemoryDesk:
         """Go back to the savepoint."""
         ledger = self._ledger
         size, self.tip.frontier, self.tip.recorded_at, ledger.scratch.rows, rows = self._mark
+        for record in self._destroyed:
+            ledger.records[record.seq - 1] = record
+            ledger.words[record.stream, record.position] = record.words
         for record in ledger.records[size:]:
             del ledger.words[record.stream, record.position]
         del ledger.records[size:], ledger.leaves[size:]
@@ -138,6 +144,21 @@ class MemoryDesk:
         ledger.records.extend(records)
         ledger.leaves.extend(leaves)
         ledger.tiles.update({(tile.level, tile.number): tile.hash for tile in tiles})
+
+    def words(self, seqs: Sequence[int]) -> list[Held]:
+        """Return what is kept of the words of events."""
+        there = (self._ledger.records[seq - 1] for seq in sorted(seqs) if 0 < seq <= len(self._ledger.records))
+        return [Held(record.seq, record.words, record.words_blind, record.words_commit) for record in there]
+
+    def destroy_words(self, commits: Mapping[int, bytes]) -> None:
+        """Destroy words and blinds of events, keep the commitments, and forget answers to the commands they are of."""
+        ledger = self._ledger
+        for seq, commitment in commits.items():
+            record = ledger.records[seq - 1]
+            self._destroyed.append(record)
+            ledger.records[seq - 1] = evolve(record, words=None, words_blind=None, words_commit=commitment)
+            ledger.words[record.stream, record.position] = None
+            ledger.commands.pop((record.actor, record.command), None)
 
     def apply(self, changes: Sequence[Change], seq: int) -> None:
         """Change rows."""

@@ -38,7 +38,8 @@ from muniment.adapters.ledger.tiles import ALL as ALL_TILES
 from muniment.adapters.ledger.verify import check_events, check_rows, root_of
 from muniment.adapters.postgres import Address, Connections, Cursor, storage_errors
 from muniment.domain.errors import CorruptError, StorageError
-from muniment.domain.ports import Command, Decide, Fold, Head, LeafContent, Receipt, Recorded, Scratch, Views
+from muniment.domain.ports import Command, Decide, Fold, Head, Receipt, Recorded, Scratch, Views
+from muniment.domain.proof import LeafContent
 from muniment.domain.rows import ROWS, Change, Row
 from muniment.domain.values import Micros, StreamId
 

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import starmap
 from typing import Any, Final, TypeAlias
 
@@ -13,7 +13,7 @@ from attrs import define
 from psycopg.pq import TransactionStatus
 
 from muniment.adapters.ledger import schema
-from muniment.adapters.ledger.core import Kept, Tip
+from muniment.adapters.ledger.core import Held, Kept, Tip
 from muniment.adapters.ledger.postgres_schema import COLUMNS, ORDER, TABLE, PostgresRows, insert_tiles
 from muniment.adapters.ledger.record import Record, cells
 from muniment.adapters.postgres import Cursor
@@ -130,6 +130,27 @@ class PostgresDesk:
         """Write events, leaves and tiles, each kind with one statement."""
         insert(self.cursor, records, leaves)
         insert_tiles(self.cursor, tiles)
+
+    def words(self, seqs: Sequence[int]) -> list[Held]:
+        """Return what is kept of the words of events."""
+        statement = (
+            f"SELECT seq, words, words_blind, words_commit FROM {TABLE} WHERE seq = ANY(%s::bigint[]) ORDER BY seq"
+        )
+        return list(starmap(Held, self._ask(statement, (list(seqs),))))
+
+    def destroy_words(self, commits: Mapping[int, bytes]) -> None:
+        """Destroy words and blinds of events, keep the commitments, and forget answers to the commands they are of."""
+        if commits:
+            self.cursor.execute(
+                f"UPDATE {TABLE} SET words = NULL, words_blind = NULL, words_commit = its.commitment "
+                f"FROM unnest(%s::bigint[], %s::bytea[]) AS its (seq, commitment) WHERE {TABLE}.seq = its.seq".encode(),
+                (list(commits), list(commits.values())),
+            )
+            self.cursor.execute(
+                f"DELETE FROM commands USING {TABLE} WHERE {TABLE}.seq = ANY(%s::bigint[]) "
+                f"AND commands.actor = {TABLE}.actor AND commands.id = {TABLE}.command".encode(),
+                (list(commits),),
+            )
 
     def apply(self, changes: Sequence[Change], seq: int) -> None:
         """Change rows."""

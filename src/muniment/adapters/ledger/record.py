@@ -13,8 +13,8 @@ from attrs import frozen
 from muniment.adapters.ledger.codec import Codec
 from muniment.domain.errors import CorruptError, NotFoundError
 from muniment.domain.merkle import leaf_hash
-from muniment.domain.ports import LeafContent, Recorded
-from muniment.domain.proof import commit
+from muniment.domain.ports import Recorded
+from muniment.domain.proof import LeafContent, commit
 from muniment.domain.values import Audit, CommandId, EventId, OrganisationId, PrincipalId, RunId, StreamId
 
 LEAF_VERSION: Final = 1

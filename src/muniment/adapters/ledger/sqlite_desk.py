@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import starmap, takewhile
 from typing import Any, Protocol, TypeAlias
 
@@ -13,7 +14,7 @@ import msgspec
 from attrs import define
 from eventsourcing.sqlite import SQLiteCursor
 
-from muniment.adapters.ledger.core import Kept, Tip
+from muniment.adapters.ledger.core import Held, Kept, Tip
 from muniment.adapters.ledger.record import Record
 from muniment.adapters.ledger.recorder import ORDER, TABLE, LedgerRecorder
 from muniment.adapters.ledger.refolding import Keys, Kinds
@@ -149,6 +150,26 @@ class SqliteDesk:
         self._cursor.executemany("INSERT INTO leaves VALUES (?, ?)", numbered)
         if tiles:
             self._cursor.executemany(INSERT_TILES, tiles)
+
+    def words(self, seqs: Sequence[int]) -> list[Held]:
+        """Return what is kept of the words of events."""
+        statement = (
+            f"SELECT rowid, words, words_blind, words_commit FROM {TABLE} "
+            "WHERE rowid IN (SELECT value FROM json_each(?)) ORDER BY rowid"
+        )
+        rows = self._cursor.execute(statement, (json.dumps(list(seqs)),)).fetchall()
+        return list(starmap(Held, rows))
+
+    def destroy_words(self, commits: Mapping[int, bytes]) -> None:
+        """Destroy words and blinds of events, keep the commitments, and forget answers to the commands they are of."""
+        self._cursor.executemany(
+            f"UPDATE {TABLE} SET words = NULL, words_blind = NULL, words_commit = ? WHERE rowid = ?",
+            [(commitment, seq) for seq, commitment in commits.items()],
+        )
+        self._cursor.executemany(
+            f"DELETE FROM commands WHERE (actor, id) = (SELECT actor, command FROM {TABLE} WHERE rowid = ?)",
+            [(seq,) for seq in commits],
+        )
 
     def apply(self, changes: Sequence[Change], seq: int) -> None:
         """Change rows."""

@@ -7,12 +7,16 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import zip_longest
 from typing import Any, Final, TypeAlias
 
+import msgspec
+from attrs import define, field
+
 from muniment.adapters.ledger.core import Tip
 from muniment.adapters.ledger.record import Record, is_whole, leaf_of
 from muniment.adapters.ledger.tiles import Made
 from muniment.domain.errors import CorruptError, NotFoundError
 from muniment.domain.merkle import HASH_BYTES, Frontier
 
+REDACTED: Final = "redaction.redacted.1"
 END: Final = 2**63
 """Beyond every ``seq``."""
 
@@ -30,6 +34,7 @@ def check_events(
     that has no leaf and a leaf that has no event by their own.
     """
     frontier, made, latest, expected = Frontier(), Made(), 0, 1
+    redactions = Redactions()
     for seq, record, leaf in _side_by_side(records, leaves):
         if seq != expected:
             yield f"event {expected} is missing, and its leaf too"
@@ -40,9 +45,11 @@ def check_events(
             yield f"event {seq} has no leaf: it was not written by Muniment"
         else:
             yield from _faults(record, leaf, latest)
+            redactions.look(record)
             latest = record.recorded_at if isinstance(record.recorded_at, int) else latest
         if leaf is not None:
             made.add(frontier.append(leaf))
+    yield from redactions.faults()
     yield from made.check(tiles())
     if (frontier.size, frontier.roots()) != (tip.frontier.size, tip.frontier.roots()):
         yield (
@@ -73,8 +80,37 @@ def _faults(record: Record, leaf: bytes, latest: int) -> Iterator[str]:
         yield f"event {record.seq} was changed: it does not match its leaf"
     elif record.recorded_at <= latest:
         yield f"event {record.seq} is not later than the one before it"
-    elif record.words_commit is not None:
-        yield f"event {record.seq} lost its words, and no event says that they were redacted"
+
+
+@define
+class Redactions:
+    """Which events have lost their words, and which an event says have: these must be the same."""
+
+    _lost: dict[int, bytes] = field(factory=dict)
+    _claimed: dict[int, bytes] = field(factory=dict)
+
+    def look(self, record: Record) -> None:
+        """Note what one event has lost, and what it says that others have."""
+        if isinstance(record.words_commit, bytes):
+            self._lost[record.seq] = record.words_commit
+        if record.type == REDACTED and is_whole(record):
+            said = msgspec.json.decode(record.facts, type=_Said)
+            self._claimed.update(zip(said.seqs, map(bytes.fromhex, said.commits), strict=False))
+
+    def faults(self) -> Iterator[str]:
+        """Yield a line for each event that lost its words unsaid, or still has words that were said to be destroyed."""
+        for seq, commitment in sorted(self._lost.items()):
+            if self._claimed.get(seq) != commitment:
+                yield f"event {seq} lost its words, and no event says that they were redacted"
+        for seq in sorted(self._claimed.keys() - self._lost.keys()):
+            yield f"event {seq} still has its words, although an event says that they were redacted"
+
+
+class _Said(msgspec.Struct):
+    """What a redaction says, as it is stored."""
+
+    seqs: list[int]
+    commits: list[str]
 
 
 def check_rows(live: Iterable[bytes], folded: Iterable[bytes]) -> Iterator[str]:
