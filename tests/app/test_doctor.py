@@ -14,16 +14,18 @@ import pytest
 from attrs import evolve
 
 from muniment.adapters.blobs.memory import MemoryBlobStore
+from muniment.app import projector
 from muniment.app.bootstrap import open_store
 from muniment.app.config import Config, load
 from muniment.app.doctor import Finding, examine, packages
 from muniment.app.store import Store
 from muniment.domain.errors import KeyFileError, StorageError
 from muniment.domain.ports import BlobResult
+from muniment.domain.projection import Batch, Parked
 from tests.app.scene import DAY, Scene
 
 CHECKS = ["python", "sqlite", "packages", "home", "space", "key file", "signing key"]
-IN_STORE = ["ledger", "schema", "vault", "blobs", "clock", "staging"]
+IN_STORE = ["ledger", "schema", "vault", "blobs", "projections", "clock", "staging"]
 
 
 @pytest.fixture
@@ -155,3 +157,13 @@ def test_packages_are_compared_with_what_is_required() -> None:
     assert [found.way_out for found in packages(version, [old])] == ["pip install 'boto3>=1.40'"]
     assert [found.text for found in packages(version, ["click>=8.1"])] == ["click 8.5.1"]
     assert [found.state for found in packages(version, [])] == ["warn"]
+
+
+def test_what_could_not_be_folded_or_is_far_behind_is_told(
+    config: Config, opened: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(projector, "ON_DEMAND", 1)
+    assert wrong(config, opened) == [("projections", "`muniment projections run --once` catches up")]
+    parked = Parked("usage", 1, "KeyError", "fold:7", 0)
+    assert opened.projections.advance(Batch("usage", 0, opened.ledger.head().size, parked=(parked,)))
+    assert wrong(config, opened) == [("projections", "upgrade Muniment, then `muniment projections retry`")]

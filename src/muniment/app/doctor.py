@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from attrs import evolve, frozen
 
-from muniment.app import clock
+from muniment.app import clock, projector
 from muniment.app.config import Config
 from muniment.app.places import probe
 from muniment.app.reach import sites
@@ -25,7 +25,7 @@ from muniment.app.store import Store
 from muniment.app.transact import new_id
 from muniment.domain.errors import CorruptError, MunimentError
 from muniment.domain.ports import SlotDraft, Transaction
-from muniment.domain.rows import ROWS, Row
+from muniment.domain.rows import EVERY, Row
 from muniment.domain.values import Micros
 
 State: TypeAlias = Literal["ok", "warn", "fail"]
@@ -71,6 +71,7 @@ def examine(config: Config, open_store: Callable[[], Store]) -> Iterator[Finding
         except MunimentError as error:
             yield _failed(check, error)
     yield from _blobs(store)
+    yield from _projections(store)
     yield from _clock(store)
     yield _staging(store)
 
@@ -223,9 +224,9 @@ def _ledger(store: Store) -> str:
 
 def _schema(store: Store) -> str:
     """Ask every table for rows that are not there: one that is missing says so. Their contents are for fsck."""
-    for kind in ROWS:
+    for kind in EVERY:
         _ask(store, kind)
-    return f"{len(ROWS)} tables of rows are there and can be read"
+    return f"{len(EVERY)} tables of rows are there and can be read"
 
 
 def _ask(store: Store, kind: type[Row]) -> None:
@@ -265,6 +266,23 @@ def _blobs(store: Store) -> Iterator[Finding]:
         except MunimentError as error:
             failed = _failed("blobs", error)
             yield evolve(failed, text=site.named(failed.text))
+
+
+def _projections(store: Store) -> Iterator[Finding]:
+    try:
+        found = projector.progress(store)
+    except MunimentError as error:
+        yield _failed("projections", error)
+        return
+    for each in found:
+        text = f"{each.name} is {each.behind} events behind the ledger"
+        if each.parked:
+            text = f"{each.name} could not fold {len(each.parked)} events, the first is {each.parked[0].seq}"
+            yield Finding("projections", "warn", text, "upgrade Muniment, then `muniment projections retry`")
+        elif each.behind > projector.ON_DEMAND:
+            yield Finding("projections", "warn", text, "`muniment projections run --once` catches up")
+        else:
+            yield Finding("projections", "ok", text)
 
 
 def _clock(store: Store) -> Iterator[Finding]:

@@ -80,7 +80,6 @@ def catch_up(
     while position < end:
         try:
             _advance(store, projection, position, end)
-            position = store.projections.position(projection.name)
             waits = iter(PAUSES)
         except CorruptError:
             raise
@@ -91,6 +90,7 @@ def catch_up(
             kind = type(error).__name__
             logs.say(LOGGER, logging.WARNING, "trying again", projection=projection.name, kind=kind, seconds=wait)
             pause(wait)
+        position = store.projections.position(projection.name)
     return progress_of(store, projection)
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from attrs import define, frozen
 
+from muniment.app import projector
+from muniment.app.projector import Progress
 from muniment.app.reach import sites
 from muniment.app.store import Store
 from muniment.domain.ports import Views
@@ -42,6 +44,7 @@ class Stats:
     stored: int
     referenced: int
     projects: tuple[ProjectStats, ...]
+    projections: tuple[Progress, ...]
 
     @property
     def dedupe(self) -> float | None:
@@ -73,6 +76,7 @@ def measure(store: Store) -> Stats:
         stored=stored,
         referenced=sum(each.size for each in sums.values()),
         projects=projects,
+        projections=tuple(projector.progress(store)),
     )
 
 

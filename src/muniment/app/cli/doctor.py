@@ -14,7 +14,7 @@ from muniment.app.doctor import examine
 @command(examples=("muniment doctor", "muniment doctor --json"))
 @click.pass_context
 def doctor(context: click.Context) -> None:
-    """Check this machine and the store: permissions, keys, backends, space, clock, versions, leftovers.
+    """Check this machine and the store: permissions, keys, backends, projections, space, clock, versions, leftovers.
 
     Each check is a line, ok, warn or fail, with the way out; the exit status is 1 if one failed. Backends are tried
     by writing something small, reading it back, and removing it.

@@ -29,6 +29,9 @@ def stats() -> Shown:
                 {"name": each.name, "artifacts": each.artifacts, "versions": each.versions, "bytes": each.size}
                 for each in found.projects
             ],
+            "projections": [
+                {"name": each.name, "behind": each.behind, "parked": len(each.parked)} for each in found.projections
+            ],
         },
         _text(found),
     )
@@ -45,4 +48,7 @@ def _text(found: Stats) -> str:
     for each in found.projects:
         held = f"{each.artifacts} artifacts, {each.versions} versions, {human_size(each.size)}"
         lines.append(f"{printable(each.name)}: {held}")
-    return "\n".join(lines)
+    late = (
+        f"projection {each.name}: {each.behind} events behind, {len(each.parked)} parked" for each in found.projections
+    )
+    return "\n".join([*lines, *late])

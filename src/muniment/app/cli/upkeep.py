@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from muniment.app import checkpoints, trial
+from muniment.app import checkpoints, projector, trial
 from muniment.app import collect as collecting
 from muniment.app import fsck as checking
 from muniment.app.cli.frame import command, show_now, store, watched
@@ -112,8 +112,10 @@ def fsck(context: click.Context, checkpoint: str | None, verifier: str | None, f
 
 @command(examples=("muniment rebuild",))
 def rebuild() -> Shown:
-    """Make all rows of the projections again from the events."""
-    folded = store().ledger.rebuild()
+    """Make all rows of the projections again from the events, while others go on reading and writing."""
+    opened = store()
+    folded = opened.ledger.rebuild()
+    projector.rebuild(opened)
     return One({"events": folded}, f"rebuilt all rows from {folded} events")
 
 
