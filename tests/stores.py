@@ -98,7 +98,7 @@ def join(
         references={"file": FileReferences()},
         clock=clock,
         make_signer=lambda: signing.SigningKey.at(folder / "signing.key", name),
-        check_note=signing.verify,
+        notary=signing.Notary(),
         context=context,
         places=Places(str(folder / "blobs"), MemoryPlaces()),
         projections=ledger.projections,

@@ -54,6 +54,24 @@ def read(path: Path) -> bytes:
         raise KeyFileError(msg) from error
 
 
+def overwrite(path: Path, content: bytes) -> None:
+    """Write a file that may be there already, readable by its owner only; a reader sees the old or the new bytes."""
+    fresh = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
+    try:
+        _write(fresh, content)
+        move(fresh, path)
+    except OSError as error:
+        fresh.unlink(missing_ok=True)
+        msg = f"{path} cannot be written ({error.strerror}) — check its folder"
+        raise KeyFileError(msg) from error
+
+
+def move(path: Path, to: Path) -> None:
+    """Put a file in the place of another one, durably."""
+    path.replace(to)
+    _sync_folder(to.parent)
+
+
 def exists(path: Path) -> bool:
     """Whether anything is there, even a link that leads nowhere."""
     return os.path.lexists(path)

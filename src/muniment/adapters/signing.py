@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import struct
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -11,19 +12,22 @@ from typing import TYPE_CHECKING, Final
 from attrs import field, frozen
 
 from muniment.adapters import key_file
-from muniment.domain.checkpoint import KEY_ID_BYTES, Checkpoint, Signature, SignedNote
+from muniment.domain.checkpoint import KEY_ID_BYTES, Checkpoint, Signature, SignedNote, cosigned
 from muniment.domain.errors import CorruptError, InvalidValueError, KeyFileError
+from muniment.domain.key_chain import Rotation, split
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 _ED25519: Final = b"\x01"
+_COSIGNING: Final = b"\x04"
 _PUBLIC_BYTES: Final = 32
+_TIME: Final = struct.Struct(">Q")
 
 
-def key_id(name: str, public: bytes) -> bytes:
+def key_id(name: str, public: bytes, kind: bytes = _ED25519) -> bytes:
     """Return the four bytes by which signatures tell the keys of one name apart."""
-    return sha256(name.encode() + b"\n" + _ED25519 + public).digest()[:KEY_ID_BYTES]
+    return sha256(name.encode() + b"\n" + kind + public).digest()[:KEY_ID_BYTES]
 
 
 @frozen
@@ -32,18 +36,19 @@ class VerifierKey:
 
     name: str
     public: bytes
+    kind: bytes = _ED25519
 
     def __str__(self) -> str:
         """Return ``name+key id+key``, the form in which verifiers exchange keys."""
-        return f"{self.name}+{self.id().hex()}+{base64.b64encode(_ED25519 + self.public).decode()}"
+        return f"{self.name}+{self.id().hex()}+{base64.b64encode(self.kind + self.public).decode()}"
 
     def id(self) -> bytes:
         """Return the key's id."""
-        return key_id(self.name, self.public)
+        return key_id(self.name, self.public, self.kind)
 
     @classmethod
-    def parse(cls, text: str) -> VerifierKey:
-        """Read ``name+key id+key``; InvalidValueError if it is damaged or no Ed25519 key."""
+    def parse(cls, text: str, kind: bytes = _ED25519) -> VerifierKey:
+        """Read ``name+key id+key``; InvalidValueError if it is damaged or no Ed25519 key of this kind."""
         name, *rest = text.strip().split("+", 2)
         try:
             _, encoded = rest
@@ -51,8 +56,8 @@ class VerifierKey:
         except (binascii.Error, ValueError) as error:
             raise _no_key(text) from error
         Signature(name, bytes(KEY_ID_BYTES), b"\x00")  # the name must be able to stand in a signature line
-        key = cls(name, content[1:])
-        if content[:1] != _ED25519 or len(key.public) != _PUBLIC_BYTES or str(key) != text.strip():
+        key = cls(name, content[1:], kind)
+        if content[:1] != kind or len(key.public) != _PUBLIC_BYTES or str(key) != text.strip():
             raise _no_key(text)
         return key
 
@@ -63,10 +68,17 @@ class SigningKey:
 
     name: str
     _private: Ed25519PrivateKey = field(repr=False)
+    _path: Path | None = field(default=None, repr=False)
 
     @classmethod
     def at(cls, path: Path, name: str) -> SigningKey:
-        """Load the key, or make it if there is none yet; of several makers at once, one wins and all get its key."""
+        """Load the key, or make it if there is none yet; of several makers at once, one wins and all get its key.
+
+        A replacement that was announced and then interrupted is brought to its end.
+        """
+        following = _following(path)
+        if key_file.exists(following):
+            _finish(path, following, name)
         if not key_file.exists(path):
             try:
                 return cls.create(path, name)
@@ -86,7 +98,7 @@ class SigningKey:
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
         key_file.create(path, pem)
-        return cls(name, private)
+        return cls(name, private, path)
 
     @classmethod
     def load(cls, path: Path, name: str) -> SigningKey:
@@ -102,7 +114,7 @@ class SigningKey:
             raise KeyFileError(msg) from error
         if not isinstance(private, Ed25519PrivateKey):
             raise KeyFileError(msg)
-        return cls(name, private)
+        return cls(name, private, path)
 
     def verifier_key(self) -> str:
         """Return what others need to check this key's signatures."""
@@ -114,11 +126,89 @@ class SigningKey:
 
     def sign_text(self, text: str) -> str:
         """Return the signed note of any text that ends with a line end."""
-        signature = Signature(self.name, self._verifier().id(), self._private.sign(text.encode()))
-        return SignedNote(text, (signature,)).render()
+        return SignedNote(text, (self._signature(text),)).render()
 
-    def _verifier(self) -> VerifierKey:
-        return VerifierKey(self.name, self._private.public_key().public_bytes_raw())
+    def cosigner_key(self) -> str:
+        """Return what others need to check what this key signs as a witness."""
+        return str(self._verifier(_COSIGNING))
+
+    def cosign(self, text: str, seconds: int) -> Signature:
+        """Sign as a witness that a checkpoint of this text was seen, at this time."""
+        content = _TIME.pack(seconds) + self._private.sign(cosigned(text, seconds).encode())
+        return Signature(self.name, self._verifier(_COSIGNING).id(), content)
+
+    def chain(self) -> str:
+        """Return the announcements by which keys of this ledger followed each other, joined; ``""`` if none did."""
+        return _chain(self._path).read_text("utf-8") if self._path and _chain(self._path).exists() else ""
+
+    def replace(self, checkpoint: Checkpoint) -> SigningKey:
+        """Put a new key in the place of this one, which ceases to be; both sign the announcement.
+
+        Interrupted anywhere, the old key is still in force or the next :meth:`at` brings it to its end.
+        """
+        if self._path is None:
+            msg = "this key has no file, so it cannot be replaced — open it from its file"
+            raise KeyFileError(msg)
+        following = _following(self._path)
+        new = self.create(following, self.name)
+        text = Rotation(checkpoint, self.verifier_key(), new.verifier_key()).text()
+        note = SignedNote(text, (self._signature(text), new._signature(text)))  # noqa: SLF001 (of its own class)
+        key_file.overwrite(_chain(self._path), (self.chain() + note.render()).encode())
+        _finish(self._path, following, self.name)
+        return self.load(self._path, self.name)
+
+    def _signature(self, text: str) -> Signature:
+        return Signature(self.name, self._verifier().id(), self._private.sign(text.encode()))
+
+    def _verifier(self, kind: bytes = _ED25519) -> VerifierKey:
+        return VerifierKey(self.name, self._private.public_key().public_bytes_raw(), kind)
+
+
+def _chain(path: Path) -> Path:
+    return path.with_suffix(".chain")
+
+
+def _following(path: Path) -> Path:
+    return path.with_suffix(".next")
+
+
+def _finish(path: Path, following: Path, name: str) -> None:
+    """Put the announced key in the place of the old one; a key that was not announced is left alone."""
+    try:
+        text = _chain(path).read_text("utf-8")
+    except FileNotFoundError:
+        return
+    if SigningKey.load(following, name).verifier_key() == Rotation.parse(_last(text)).after:
+        key_file.move(following, path)
+
+
+def _last(chain: str) -> str:
+    return f"{split(chain)[-1].partition(chr(10) * 2)[0]}\n"
+
+
+class Notary:
+    """Checks signatures of ledgers and witnesses."""
+
+    def open_note(self, note: str, key: str) -> str:
+        return verify_text(note, key)
+
+    def cosigned_at(self, note: str, key: str) -> int | None:
+        return cosigned_at(note, key)
+
+
+def cosigned_at(note: str, witness_key: str) -> int | None:
+    """Return when a witness signed a note, in seconds since 1970; ``None`` if it did not.
+
+    CorruptError if text or signature were changed.
+    """
+    key = VerifierKey.parse(witness_key, _COSIGNING)
+    signed = SignedNote.parse(note)
+    for found in signed.signatures:
+        if (found.name, found.key_id) == (key.name, key.id()) and len(found.signature) > _TIME.size:
+            (seconds,) = _TIME.unpack(found.signature[: _TIME.size])
+            _require(key, found.signature[_TIME.size :], cosigned(signed.text, seconds))
+            return int(seconds)
+    return None
 
 
 def verify(note: str, verifier_key: str) -> Checkpoint:
@@ -137,9 +227,6 @@ def verify(note: str, verifier_key: str) -> Checkpoint:
 
 def verify_text(note: str, verifier_key: str) -> str:
     """Return the text of a signed note, as :func:`verify` does for a checkpoint."""
-    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - only who verifies pays for it
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415
-
     key = VerifierKey.parse(verifier_key)
     signed = SignedNote.parse(note)
     ours = [found for found in signed.signatures if (found.name, found.key_id) == (key.name, key.id())]
@@ -147,12 +234,19 @@ def verify_text(note: str, verifier_key: str) -> str:
         msg = f"the note is not signed by {key.name}+{key.id().hex()} — give the verifier key of this log"
         raise InvalidValueError(msg)
     for found in ours:
-        try:
-            Ed25519PublicKey.from_public_bytes(key.public).verify(found.signature, signed.text.encode())
-        except InvalidSignature as error:
-            msg = f"the signature of {key.name} does not fit the text: one of them was changed — do not trust this note"
-            raise CorruptError(msg) from error
+        _require(key, found.signature, signed.text)
     return signed.text
+
+
+def _require(key: VerifierKey, signature: bytes, text: str) -> None:
+    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - only who verifies pays for it
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415
+
+    try:
+        Ed25519PublicKey.from_public_bytes(key.public).verify(signature, text.encode())
+    except InvalidSignature as error:
+        msg = f"the signature of {key.name} does not fit the text: one of them was changed — do not trust this note"
+        raise CorruptError(msg) from error
 
 
 def _no_key(text: str) -> InvalidValueError:

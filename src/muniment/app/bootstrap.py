@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from attrs import define, evolve
 
-from muniment.app import clock, logs, replay, telemetry
+from muniment.app import clock, logs, replay, rollback, telemetry
 from muniment.app.config import Config
 from muniment.app.directory import enter
 from muniment.app.places import Places
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from muniment.adapters.ledger.sqlite import SqliteLedger
     from muniment.adapters.vault.postgres import PostgresVault
     from muniment.adapters.vault.sqlite import SqliteVault
+    from muniment.adapters.witness_folder import WitnessFolder
+    from muniment.app.store import Notary
     from muniment.domain.ports import BlobStore, Context, Ledger, ObjectStore, ReferenceStore, Vault
 
 
@@ -46,10 +48,11 @@ def open_store(config: Config, *, source: str = "sdk") -> Store:
     ledger = open_ledger(config)
     try:
         vault = open_vault(config, ledger.origin)
+        alarm = None if replayed else rollback.found(ledger, _witnessed(config, ledger.origin))
         if replayed:
             context = replay.look(ledger, vault, config, source, replayed)
         else:
-            context = _enter(ledger, vault, config, source)
+            context = _enter(_refusing(ledger, alarm), vault, config, source)
     except BaseException:
         ledger.close()
         raise
@@ -64,12 +67,66 @@ def open_store(config: Config, *, source: str = "sdk") -> Store:
         references=_references(),
         clock=clock.now,
         make_signer=lambda: signing.SigningKey.at(home / "signing.key", log_name(ledger.origin)),
-        check_note=signing.verify,
+        notary=signing.Notary(),
         context=context,
         places=open_places(config),
         projections=ledger.projections,
+        alarm=alarm,
     )
-    return _only_read(store) if replayed else store
+    if alarm:
+        return evolve(_only_read(store, alarm), make_signer=store.make_signer)
+    return _only_read(store, replay.REFUSED) if replayed else store
+
+
+def _refusing(ledger: Ledger, alarm: str | None) -> Ledger:
+    if alarm is None:
+        return ledger
+    from muniment.adapters import read_only  # noqa: PLC0415 (loaded when nothing may be written)
+
+    return read_only.ledger(ledger, alarm)
+
+
+def _witnessed(config: Config, origin: str) -> Iterator[str]:
+    """Yield the newest notes that a witness signed: the one kept beside the store, and the witness's own."""
+    places = [config.home / rollback.KEPT]
+    if config["witness"]:
+        places.append(_newest(config.path("witness", ""), origin))
+    for place in places:
+        try:
+            yield place.read_text("utf-8")
+        except FileNotFoundError:
+            continue
+        except (OSError, UnicodeDecodeError):
+            yield ""
+
+
+def _newest(place: Path, origin: str) -> Path:
+    if not place.is_dir():
+        return place
+    from muniment.adapters.witness_folder import newest_note  # noqa: PLC0415 (loaded where a witness is named)
+
+    return newest_note(place, log_name(origin))
+
+
+def open_notary() -> Notary:
+    """Return what checks signatures; no store is opened."""
+    from muniment.adapters import signing  # noqa: PLC0415
+
+    return signing.Notary()
+
+
+def open_witness(folder: Path) -> WitnessFolder:
+    """Open a witness, which needs no store."""
+    from muniment.adapters.witness_folder import WitnessFolder  # noqa: PLC0415
+
+    return WitnessFolder.at(folder)
+
+
+def make_witness(folder: Path, name: str) -> WitnessFolder:
+    """Make a witness, which needs no store."""
+    from muniment.adapters.witness_folder import WitnessFolder  # noqa: PLC0415
+
+    return WitnessFolder.init(folder, name)
 
 
 def _enter(ledger: Ledger, vault: Vault, config: Config, source: str) -> Context:
@@ -84,19 +141,19 @@ def _enter(ledger: Ledger, vault: Vault, config: Config, source: str) -> Context
     )
 
 
-def _only_read(store: Store) -> Store:
-    """Return the store of a replay: nothing that writes is left."""
+def _only_read(store: Store, why: str) -> Store:
+    """Return the store with nothing left that writes."""
     from muniment.adapters import read_only  # noqa: PLC0415 (loaded when a replay is opened)
 
     def sign() -> NoReturn:
-        raise ReadOnlyError(replay.REFUSED)
+        raise ReadOnlyError(why)
 
     return evolve(
         store,
-        ledger=read_only.ledger(store.ledger, replay.REFUSED),
-        vault=read_only.vault(store.vault, replay.REFUSED),
-        projections=read_only.projections(store.projections, replay.REFUSED),
-        blobs=read_only.blobs(store.blobs, replay.REFUSED),
+        ledger=read_only.ledger(store.ledger, why),
+        vault=read_only.vault(store.vault, why),
+        projections=read_only.projections(store.projections, why),
+        blobs=read_only.blobs(store.blobs, why),
         make_signer=sign,
     )
 

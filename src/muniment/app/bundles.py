@@ -15,12 +15,14 @@ from typing import Any, Final
 from attrs import frozen
 
 from muniment.app import canonical, clock, kit
-from muniment.app.proofs import Prover
+from muniment.app.proofs import Prover, shown
 from muniment.app.store import Store
 from muniment.app.transact import Request, Steps, new_id
-from muniment.domain.checkpoint import log_name
-from muniment.domain.errors import InvalidValueError, NotFoundError, StorageError
+from muniment.domain.checkpoint import SignedNote, log_name
+from muniment.domain.errors import InvalidValueError, NotFoundError, ProofError, StorageError
+from muniment.domain.fact import Shown
 from muniment.domain.ports import Head
+from muniment.domain.proof_file import InclusionFile
 from muniment.domain.report import REPORT, ReportGenerated, generate
 from muniment.domain.values import Digest, Json, Micros
 
@@ -30,6 +32,7 @@ PROOF: Final = "report.tlog-proof"
 README: Final = "README.txt"
 RESERVED: Final = frozenset({MANIFEST, NOTE, PROOF, README, *kit.FILES})
 FORM: Final = "muniment-bundle/v1"
+RECORDED: Final = "report.generated.1"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _BLOCK: Final = 1 << 20
 
@@ -89,6 +92,63 @@ def write_bundle(store: Store, folder: Path, made: Made, files: Sequence[Content
     _write(folder, NOTE, prover.note.render().encode())
     _write(folder, PROOF, prover.event(seq, words=True).render().encode())
     return Bundle(folder, report_id, seq, digest)
+
+
+@frozen
+class Checked:
+    """A bundle whose parts fit: its checkpoint, which somebody must vouch for, its event, and a line that says so."""
+
+    note: SignedNote
+    event: Shown
+    text: str
+
+
+def check(folder: Path) -> Checked:
+    """Check that the parts of a bundle fit; ProofError names the first that does not. Signatures are not looked at."""
+    manifest = canonical.decode(_read(folder, MANIFEST), "the manifest")
+    if not isinstance(manifest, dict) or manifest.get("form") != FORM:
+        msg = f"the manifest is not of the form {FORM} — upgrade Muniment, or give the folder of a bundle"
+        raise InvalidValueError(msg)
+    _check_files(folder, manifest["files"])
+    note = SignedNote.parse(_read(folder, NOTE).decode())
+    proof = InclusionFile.parse(_read(folder, PROOF).decode())
+    event = shown(proof)
+    log = manifest.pop("log")
+    told = sha256(canonical.encode(manifest)).hexdigest()
+    words = event.words or {}
+    made = (log["origin"], event.facts.get("size"), event.facts.get("root"))
+    for holds, why in (
+        (proof.note == note, "the proof leads to another checkpoint than the bundle's"),
+        (event.type == RECORDED and event.stream == manifest["report_id"], "the proof is of another report"),
+        (made == (proof.checkpoint.origin, log["size"], log["root"]), "the manifest names another ledger"),
+        (words.get("manifest") == told, "the manifest was changed: it is not the one that was recorded"),
+        (words.get("report") == manifest["report"], "the manifest names another report"),
+    ):
+        if not holds:
+            msg = f"{why} — do not trust this bundle"
+            raise ProofError(msg)
+    report, files = manifest["report"], len(manifest["files"])
+    return Checked(note, event, f"report {report} of the ledger's first {log['size']} events, {files} files")
+
+
+def _check_files(folder: Path, files: Sequence[Mapping[str, Json]]) -> None:
+    names = {each["name"] for each in files}
+    more = sorted({path.name for path in folder.iterdir()} - names - RESERVED)
+    if more:
+        msg = f"the folder holds {more[0]}, which the manifest does not list"
+        raise ProofError(msg)
+    for each in files:
+        if not _NAME.fullmatch(each["name"]) or _listed(folder, Contents(each["name"], each["rows"])) != dict(each):
+            msg = f"the file {each['name']} was changed: it is not the one that was reported"
+            raise ProofError(msg)
+
+
+def _read(folder: Path, name: str) -> bytes:
+    try:
+        return (folder / name).read_bytes()
+    except OSError as error:
+        msg = f"the bundle's {name} cannot be read ({error.strerror}) — give the folder of a bundle"
+        raise StorageError(msg) from error
 
 
 def _check_names(files: Sequence[Contents]) -> None:

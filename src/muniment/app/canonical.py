@@ -23,6 +23,11 @@ def encode(value: Json) -> bytes:
         raise InvalidValueError(msg) from error
 
 
+def dump(value: Json) -> str:
+    """Return JSON for a person to read, with every character as it is."""
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
 def load(content: bytes, what: str) -> Any:  # noqa: ANN401 (JSON)
     """Read JSON in any form; InvalidValueError if it is none."""
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from muniment.app import keys
 from muniment.app.store import Store
 from muniment.domain.checkpoint import Checkpoint, log_name
 from muniment.domain.errors import MunimentError, NotFoundError
@@ -22,7 +23,9 @@ def check(store: Store, note: str, verifier: str | None = None) -> Iterator[str]
     could write the ledger and its leaves can have done.
     """
     try:
-        checkpoint = store.check_note(note, verifier or store.signer.verifier_key())
+        signer = store.signer
+        trusted = keys.follow(verifier or signer.verifier_key(), signer.chain(), store.notary.open_note)
+        checkpoint = keys.check(note, trusted, store.notary.open_note)
     except MunimentError as error:
         yield f"the checkpoint cannot be trusted: {error}"
         return

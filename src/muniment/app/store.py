@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -40,6 +40,26 @@ class Signer(Protocol):
         """Return the key with which anybody can check the signatures."""
         ...
 
+    def chain(self) -> str:
+        """Return the announcements by which this key followed older ones, joined."""
+        ...
+
+    def replace(self, checkpoint: Checkpoint) -> Signer:
+        """Put a new key in the place of this one, at this checkpoint; both sign the announcement."""
+        ...
+
+
+class Notary(Protocol):
+    """Checks signatures; needs no store."""
+
+    def open_note(self, note: str, key: str) -> str:
+        """Return the text of a note signed by this key; InvalidValueError if it is not, CorruptError if changed."""
+        ...
+
+    def cosigned_at(self, note: str, key: str) -> int | None:
+        """Return when a witness of this key signed a note, in seconds since 1970; ``None`` if it did not."""
+        ...
+
 
 @frozen
 class Scope:
@@ -53,7 +73,8 @@ class Scope:
 class Store:
     """Everything that a use case may need, put together by the composition root.
 
-    *blobs* are those of the store's own place; in the *scope* of a team, those of its versions (``of_team``).
+    *alarm* is why nothing may be written: a witness saw more of the ledger than there is. *blobs* are those of the
+    store's own place; in the *scope* of a team, those of its versions (``of_team``).
     """
 
     config: Config
@@ -66,11 +87,12 @@ class Store:
     references: Mapping[str, ReferenceStore]
     clock: Callable[[], Micros]
     make_signer: Callable[[], Signer]
-    check_note: Callable[[str, str], Checkpoint]
+    notary: Notary
     context: Context
     places: Places
     projections: Projections
     scope: Scope | None = None
+    alarm: str | None = None
 
     @property
     def own_blobs(self) -> BlobStore:
@@ -105,9 +127,9 @@ class Store:
         """The committed rows."""
         return self.ledger.views
 
-    @cached_property
+    @property
     def signer(self) -> Signer:
-        """What signs checkpoints; its key is made when it is first needed."""
+        """What signs checkpoints; its key is made when it is first needed, and read again whenever it is."""
         return self.make_signer()
 
     @property

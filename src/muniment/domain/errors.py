@@ -28,7 +28,6 @@
      └─ StorageError                  a backend failed; ``__cause__`` holds its own error
          ├─ CorruptError              stored bytes are not what they should be
          ├─ ContradictionError        rows claim one place: a decision or a fold was wrong
-         ├─ RolledBackError           a witness saw more of the ledger than there is, or another one
          ├─ StorageFullError          no space is left
          └─ KeyFileError              the key file is missing, unreadable or belongs to another store
 """
@@ -134,10 +133,6 @@ class StorageError(MunimentError):
 
 class CorruptError(StorageError):
     """Stored bytes are not what they should be."""
-
-
-class RolledBackError(StorageError):
-    """A witness saw more of the ledger than there is, or another one: the database was put back or exchanged."""
 
 
 class ContradictionError(StorageError):

@@ -120,7 +120,8 @@ def _said(event: Shown, moment: Moment) -> str:
     facts = event.facts
     match event.type:
         case "alias.moved.1":
-            return f"{happened}: alias {event.stream} of {owner} points at version {facts['to']}"
+            called = f", called {event.words['alias']!r}," if event.words and "alias" in event.words else ""
+            return f"{happened}: alias {event.stream}{called} of {owner} points at version {facts['to']}"
         case "alias.removed.1":
             return f"{happened}: alias {event.stream} of {owner} points nowhere"
         case "version.ttl-set.1":
@@ -154,7 +155,7 @@ def _context(first: Shown, event: Shown) -> Iterator[str]:
     elif event.type == "alias.moved.1" and (event.stream, event.position) == (first.stream, 1):
         if "alias" in words:
             yield f"the alias is called {words['alias']!r} (event {event.seq})"
-    elif event.type.split(".")[1] in {"created", "renamed"} and event.position >= 1 and ":" not in event.stream:
+    elif event.type.split(".")[1] in {"created", "renamed"} and event.stream == owner:
         if "name" in words:
             yield f"{event.type.split('.')[0]} {event.stream} is called {words['name']!r} since event {event.seq}"
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 from typing import Final
 
 from attrs import evolve, frozen
@@ -52,7 +53,7 @@ def split(chain: str) -> list[str]:
     if chain.strip() and (not starts or starts[0] != 0):
         msg = f"this is no chain of keys: it does not begin with {HEADER} — give the file as it was written"
         raise InvalidValueError(msg)
-    return [chain[start:end] for start, end in zip(starts, [*starts[1:], len(chain)], strict=True)]
+    return [chain[start:end] for start, end in pairwise([*starts, len(chain)])]
 
 
 def trusted(key: str, announcements: Iterable[str], open_note: Callable[[str, str], str]) -> list[TrustedKey]:

@@ -175,6 +175,8 @@ def store() -> Store:
         opened: Store = open_store(settings(), source="cli")
         root.meta[STORE] = opened
         root.call_on_close(opened.ledger.close)
+        if opened.alarm:
+            click.echo(f"warning: {opened.alarm}", err=True)
     found: Store = root.meta[STORE]
     return found
 
