@@ -161,6 +161,20 @@ def test_what_is_gone_is_invalidated_and_not_missing(told: Scene) -> None:
     assert "muniment:invalidated" in told_of(told, "datapackage", "bad:v0")
 
 
+def test_a_run_that_logged_known_content_made_another_copy_of_it(told: Scene) -> None:
+    prov = told_of(told, "prov", "data:v0")
+    data = f"mu:entity-{told.find('data:v0').version.version_id}"
+    (same,) = prov["alternateOf"].values()
+    assert same["prov:alternate2"] == data
+    runs = {name: each["prov:label"].rpartition("/")[2] for name, each in prov["activity"].items()}
+    made = {
+        each["prov:entity"]: runs[each["prov:activity"]]
+        for each in prov["wasGeneratedBy"].values()
+        if "prov:activity" in each
+    }
+    assert (made[data], made[same["prov:alternate1"]]) == ("prepare", "again")
+
+
 def test_an_erased_entry_is_told_without_its_name_or_digest(told: Scene) -> None:
     for format_ in ("croissant", "datapackage", "cyclonedx"):
         told_ = written(told, format_, "data:v0").decode()
@@ -326,6 +340,7 @@ def test_a_moment_exported_later_is_what_it_was_then(fresh: Scene) -> None:
     cases = [case for case in CASES if case[1] not in {"worse:v0", "bad:v0"}]
     at, then = fresh.seq, [written(fresh, *case) for case in cases]
     fresh.log("data", "other content", "best")
+    fresh.log("newer", "later", run=fresh.run("later"))
     fresh.link("net:v0", "model/more", "staging")
     fresh.delete("loose:v0", delete_aliases=True)
     fresh.edit("net:v0", description="another", new_description=True)
