@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from muniment.app import collect, directory, drafts, fsck, leases, lifecycle, storage_migration
 from muniment.app.bootstrap import open_blobs
 from muniment.app.config import load
-from muniment.app.places import Places
+from muniment.app.places import Places, mark
 from muniment.app.progress import Bar
 from muniment.app.staging import Staging
 from muniment.app.storage_migration import Carried, Planned, migrate, migrate_own, plan
@@ -193,6 +193,22 @@ def test_collecting_beside_it_deletes_nothing_that_is_carried(placed: Placed, mo
     migrate(placed.store, "red", A)
     collect.act(placed.store)
     assert placed.held(A) == placed.needed("data:v0")
+
+
+def test_what_is_condemned_in_the_new_place_is_rescued(placed: Placed) -> None:
+    placed.move("blue", A)
+    placed.log("red", "one")
+    for digest in placed.needed("data:v0"):
+        assert next(iter(placed.at(A).put_many([content_of(placed, digest)]))).error is None
+    marks = [mark(placed.store.places.key(A), digest) for digest in sorted(placed.held(A))]
+    epoch = collect._condemn(placed.store, marks)  # noqa: SLF001 (one half of a collection)
+    migrate(placed.store, "red", A)
+    assert collect._begin_deleting(placed.store, marks, epoch) == []  # noqa: SLF001 (the other half)
+
+
+def content_of(placed: Placed, digest: Digest) -> BlobSource:
+    content = placed.at(None).get(digest)
+    return BlobSource(digest, len(content), content)
 
 
 # --- what it does not believe ----------------------------------------------------------------------------------------
