@@ -23,6 +23,8 @@ HARMLESS = {
     "muniment run": "only names what its commands do",
     "muniment artifact restore": "takes a deletion back",
     "muniment doctor": "removes what it wrote itself a moment before",
+    "muniment export": "tells what was deleted",
+    "muniment storage set": "removes what it wrote itself a moment before",
 }
 
 
