@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 from attrs import frozen
 
-from muniment.app import catalog, checkpoints, manifests
+from muniment.app import catalog, checkpoints, manifests, projector
 from muniment.app.places import OWN_NAME, Kept, lost_from
 from muniment.app.progress import SILENT, Progress
 from muniment.app.reach import Reach, Teams, sites
@@ -55,6 +55,8 @@ def check(
         for text in checkpoints.check(store, checkpoint, verifier):
             yield Fault("checkpoint", text)
     progress.ahead("checking rows and vault")
+    for text in projector.verify(store):
+        yield Fault("projection", text)
     yield from _rows(store)
     yield from _vault(store)
     progress.ahead("checking blobs")
