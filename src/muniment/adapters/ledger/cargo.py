@@ -48,7 +48,6 @@ class Cargo:
 
         return Cargo(self.origin, tip, events, lambda: iter(()), lambda: iter(()), lambda: _past(self.dump(), seq))
 
-
     def counted(self, tell: Callable[[int], None]) -> Cargo:
         """Return the same; *tell* hears how many more events were taken out of it, each time that they are."""
 
