@@ -128,6 +128,7 @@ def test_nothing_is_written_to_a_replay(told: Store, tmp_path: Path) -> None:
         lambda: other.vault.put_many([SlotDraft("o", "f", 1)]),
         lambda: other.vault.destroy(version.artifact.artifact_id),
         lambda: list(other.blobs.delete_many([])),
+        lambda: list(other.places.open(str(tmp_path / "elsewhere")).put_many([])),
         lambda: other.signer,
     ):
         with pytest.raises(ReadOnlyError, match=way_out):

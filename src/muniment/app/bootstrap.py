@@ -154,6 +154,7 @@ def _only_read(store: Store, why: str) -> Store:
         vault=read_only.vault(store.vault, why),
         projections=read_only.projections(store.projections, why),
         blobs=read_only.blobs(store.blobs, why),
+        places=Places(store.places.own, lambda url: read_only.blobs(store.places.opening(url), why)),
         make_signer=sign,
     )
 
