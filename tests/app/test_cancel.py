@@ -215,3 +215,13 @@ def test_a_forked_worker_dies_of_sigterm_as_before() -> None:
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
     assert done.stdout == "-15\n"
     assert states() == ["finished"]
+
+
+def test_a_second_sigterm_ends_the_process_at_once() -> None:
+    text = (
+        "import os, signal\nimport muniment as wandb\nrun = wandb.init(id='r')\n"
+        "try:\n    os.kill(os.getpid(), signal.SIGTERM)\n    signal.pause()\n"
+        "except SystemExit:\n    os.kill(os.getpid(), signal.SIGTERM)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", text], capture_output=True, check=False).returncode == -TERMINATE
+    assert states() == ["running"]

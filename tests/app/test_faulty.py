@@ -28,7 +28,7 @@ from tests.faulty import FAULTS, Fault, FaultyBlobStore, FaultyObjectStore, Plan
 from tests.stores import Clock, memory_store
 
 CI = os.environ.get("CI") == "true"
-STEP = {"memory": 1 if CI else 5, "fsspec": 1 if CI else 5, "local": 3 if CI else 5}
+STEP = {"memory": 1 if CI else 5, "fsspec": 3 if CI else 5, "local": 5}
 """Each how many-th call is tried with one fault; all faults together try every call."""
 FILES = {f"{number:02}.txt": b"%d " % number * 40 for number in range(17)} | {"large": b"large " * (50 << 10)}
 OTHER = FILES | {"00.txt": b"another", "extra": b"more"}
