@@ -138,6 +138,20 @@ def test_readers_and_writers_go_on_while_rows_are_made_again(ledger: AnyLedger, 
     assert set(names(ledger)) == {f"p{each}" for each in range(SOME + 10)}
 
 
+def test_what_a_process_with_other_folds_writes_meanwhile_is_made_right_too(ledger: AnyLedger, opening: Open) -> None:
+    with closing(opening(())) as wrong:
+
+        def beside(recorded: Recorded) -> Sequence[Change]:
+            if recorded.seq == SOME // 2:
+                append(wrong, StreamId("ff" * 16), created("unfolded"))
+            return ()
+
+        with closing(opening((*FOLDS, beside))) as other:
+            assert other.rebuild() == SOME + 1
+    assert list(ledger.verify()) == []
+    assert "unfolded" in names(ledger)
+
+
 def test_writers_in_other_threads_meet_no_error_and_readers_no_gap(ledger: AnyLedger) -> None:
     done, errors, counts = threading.Event(), [], []
 

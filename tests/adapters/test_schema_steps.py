@@ -18,8 +18,9 @@ from muniment.adapters.postgres import Address
 from muniment.app.projections import FOLDS
 from muniment.domain.errors import StorageError
 from muniment.domain.ports import Fold, Recorded
-from muniment.domain.rows import Change, VersionRow
+from muniment.domain.rows import Change, LastUseRow, VersionRow
 from tests.conformance.ledger_acts import Dial, P, append, created
+from tests.conformance.projections import batch
 from tests.schemas.kept import OLD, Kept
 from tests.servers.postgres import postgres_ledger, running
 from tests.stores import sqlite_ledger
@@ -92,6 +93,15 @@ def test_an_older_ledger_is_brought_up_to_date_and_keeps_what_it_held(place: Pla
         append(ledger, P, created("p"))
     assert place.number() == newest()
     assert place.tables() == fresh.tables()
+
+
+def test_a_batched_projection_that_is_new_begins_with_the_first_event(place: Place) -> None:
+    place.keep(Kept.of(1))
+    with closing(place.open()) as ledger:
+        assert ledger.projections.position("usage") == 0
+        assert ledger.projections.advance(batch(ledger, 0, ledger.head().size))
+        (row,) = ledger.views.select(LastUseRow, order="last_used_at")
+        assert row.count == 3
 
 
 def step(*statements: str, rows: tuple[str, ...] = ()) -> tuple[Step, ...]:
