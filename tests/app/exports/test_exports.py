@@ -361,6 +361,10 @@ def test_an_unknown_format_a_wrong_kind_and_a_wrong_name_are_refused(told: Scene
         written(told, "prov", "local/uncategorized")
     with pytest.raises(NotFoundError):
         written(told, "prov", "nothing:v0")
+    with pytest.raises(InvalidValueError, match="prov tells of a run or version"):
+        written(told, "prov", "0" * 32)
+    by_id = written(told, "openlineage", told.project.project_id)
+    assert by_id == written(told, "openlineage", "local/uncategorized")
 
 
 def test_a_file_is_written_whole_or_not_at_all(told: Scene, tmp_path: Path) -> None:

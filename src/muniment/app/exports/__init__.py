@@ -11,35 +11,28 @@ from attrs import frozen
 from muniment.app import lineage
 from muniment.app.exports import croissant, cyclonedx, datapackage, openlineage, prov
 from muniment.app.exports.facts import Facts
+from muniment.app.labels import Labels
 from muniment.app.store import Store
 from muniment.app.subjects import Subject, subject, version_or_run
 from muniment.domain.errors import InvalidValueError, StorageError
-from muniment.domain.rows import VersionRow
 
 Write: TypeAlias = Callable[[Facts, Subject, int], Iterator[bytes]]
 
 
 @frozen
 class Format:
-    """A format: what it says of what, and who writes it."""
+    """A format: who writes it, and which kinds of things it tells of."""
 
     write: Write
-    meaning: str
     kinds: frozenset[str]
 
 
 FORMATS: Final = {
-    "openlineage": Format(
-        openlineage.write,
-        "runs with what they used and logged, a JSON event a line",
-        frozenset({"project", "version", "run"}),
-    ),
-    "prov": Format(prov.write, "lineage as W3C PROV-JSON", frozenset({"version", "run"})),
-    "croissant": Format(croissant.write, "the files of a version as a Croissant 1.1 data set", frozenset({"version"})),
-    "cyclonedx": Format(cyclonedx.write, "a version as a CycloneDX 1.7 ML-BOM", frozenset({"version"})),
-    "datapackage": Format(
-        datapackage.write, "the files and tables of a version as a Data Package", frozenset({"version"})
-    ),
+    "openlineage": Format(openlineage.write, frozenset({"project", "version", "run"})),
+    "prov": Format(prov.write, frozenset({"version", "run"})),
+    "croissant": Format(croissant.write, frozenset({"version"})),
+    "cyclonedx": Format(cyclonedx.write, frozenset({"version"})),
+    "datapackage": Format(datapackage.write, frozenset({"version"})),
 }
 """Every format, by the name that it is asked for with."""
 
@@ -85,6 +78,7 @@ def _about(store: Store, name: str, seq: int, kinds: frozenset[str]) -> Subject:
     if found.kind not in kinds and found.kind in {"artifact", "collection"}:
         return version_or_run(store, name, seq)
     if found.kind == "id":
-        views = store.views
-        return Subject("run" if views.find(VersionRow, at=seq, version_id=found.id) is None else "version", found.id)
+        labels = Labels(store.views, seq)
+        label = labels.version(found.id) or labels.run(found.id) or labels.project(found.id)
+        return Subject(label.kind, found.id) if label else found
     return found

@@ -5,7 +5,7 @@ Versions are datasets of their own, named ``team/project/artifact:v3``, so that 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 from muniment.app import lineage
@@ -24,8 +24,7 @@ ENDS: Final = {RunState.FINISHED: "COMPLETE", RunState.FAILED: "FAIL", RunState.
 def write(facts: Facts, subject: Subject, depth: int) -> Iterator[bytes]:
     """Yield one JSON event a line: of all runs and versions of a project, or of those in the lineage of a thing."""
     if subject.kind == "project":
-        runs: Iterable[str] = facts.about(subject.id, RunStarted)
-        for run_id in runs:
+        for run_id in facts.about(subject.id, RunStarted):
             yield from _run(facts, run_id)
         for artifact_id in facts.about(subject.id, ArtifactCreated):
             for version_id in facts.versions_of(artifact_id):
