@@ -145,7 +145,7 @@ def test_two_collections_do_not_delete_what_the_other_condemned(scene: Scene) ->
     second = collect._condemn(scene.store, dead)  # noqa: SLF001
     assert collect._sessions_ended(scene.store, first, 0)  # noqa: SLF001
     assert not collect._sessions_ended(scene.store, second, 0)  # noqa: SLF001
-    assert collect._begin_deleting(scene.store, dead, first) == []  # noqa: SLF001
+    assert collect._begin_deleting(scene.store, [*dead], first) == []  # noqa: SLF001
     scene.log("images", "wanted again", lease=lease)
     assert scene.contents("images") == ["wanted again"]
 
@@ -154,7 +154,7 @@ def test_what_one_collection_is_deleting_another_does_not_condemn(scene: Scene) 
     scene.bring({"data.txt": "one"})
     dead = sorted(scene.blobs())
     epoch = collect._condemn(scene.store, dead)  # noqa: SLF001
-    assert collect._begin_deleting(scene.store, dead, epoch) == dead  # noqa: SLF001
+    assert collect._begin_deleting(scene.store, [*dead], epoch) == dead  # noqa: SLF001
     collect._condemn(scene.store, dead)  # noqa: SLF001
     states = {row["state"] for _, row in scene.store.ledger.scratch.items(CONDEMNED)}
     assert states == {"deleting"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from attrs import define, evolve
@@ -109,7 +110,7 @@ class Failing:
             raise StorageError(msg)
         return self.inner.advance(batch)
 
-    def __getattr__(self, name: str) -> object:
+    def __getattr__(self, name: str) -> Any:
         return getattr(self.inner, name)
 
 

@@ -69,7 +69,7 @@ class Fresh:
         changes_of: Callable[[Record], Sequence[Change]],
         refused: Callable[[Record, ContradictionError], None] | None = None,
     ) -> Iterator[Self]:
-        """Begin with nothing, in a database that goes when it is closed; whoever leads a batch of commits may use it."""
+        """Begin with nothing, in a passing database; whoever leads a batch of commits may use it."""
         with closing(sqlite3.connect("", isolation_level=None, check_same_thread=False)) as passing:
             made = passing.cursor()
             rows.create(made, kinds)
