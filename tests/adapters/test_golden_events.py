@@ -291,6 +291,11 @@ GOLDEN: Final[dict[str, tuple[Any, str, str | None]]] = {
         '{"entry_id":"' + A + '","reason":' + SLOT + "}",
         '{"path":"faces/0001.png"}',
     ),
+    "version.manifest-replaced.1": (
+        version.ManifestReplaced(A, D1, D2, 4096, 3, 2),
+        '{"entries":3,"erased":2,"request_id":"' + A + '","size":4096}',
+        '{"digest":"' + D1 + '","manifest":"' + D2 + '"}',
+    ),
     "version.metadata-changed.1": (version.MetadataChanged(S), '{"metadata":' + SLOT + "}", None),
     "version.purged.1": (version.Purged(7, 8192), '{"blobs":7,"size":8192}', None),
     "version.restored.1": (version.Restored(), "{}", None),

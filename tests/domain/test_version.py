@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from muniment.domain.errors import VersionDeletedError, VersionHeldError
-from muniment.domain.values import INHERIT, NEVER, Personal, SlotId, Ttl
+from muniment.domain.errors import InvalidValueError, VersionDeletedError, VersionHeldError
+from muniment.domain.values import INHERIT, NEVER, Digest, Personal, SlotId, Ttl
 from muniment.domain.version import (
     VERSION,
     Cause,
     EntryErased,
+    ManifestReplaced,
     MarkedDeleted,
     MetadataChanged,
     Purged,
@@ -30,6 +31,7 @@ from muniment.domain.version import (
     erase_entry,
     mark_deleted,
     purge,
+    replace_manifest,
     restore,
     set_ttl,
     tag_version,
@@ -170,6 +172,16 @@ def test_an_entry_is_erased_once_from_whatever_version(before: tuple[Any, ...]) 
     erased = EntryErased("e1", "faces/1.png", TEXT)
     version.given(*before).when(erase_entry, "e1", "faces/1.png", TEXT).then(erased)
     version.given(*before, erased).when(erase_entry, "e1", "faces/1.png").then_nothing()
+
+
+def test_a_manifest_is_replaced_to_leave_out_entries() -> None:
+    replaced = ManifestReplaced("r", Digest("d"), Digest("m"), 10, 2, 1)
+    version.when(replace_manifest, replaced).then(replaced)
+    version.given(replaced).when(replace_manifest, replaced).then_nothing()
+    version.given(MarkedDeleted()).when(replace_manifest, replaced).then(replaced)
+    version.given(MarkedDeleted(), Purged(0, 0)).when(replace_manifest, replaced).then_nothing()
+    nothing_less = ManifestReplaced("r", Digest("d"), Digest("m"), 10, 2, 0)
+    version.when(replace_manifest, nothing_less).then_raises(InvalidValueError, "leave entries out")
 
 
 # --- any sequence of decisions ---------------------------------------------------------------------------------------

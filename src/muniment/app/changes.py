@@ -150,7 +150,7 @@ class _Reading:
                 self._row(kind, self.after, **{key: self.recorded.stream}),
             )
             return
-        yield from self._pointing(event) or self._gathering(event) or self._flowing(event)
+        yield from self._pointing(event) or self._gathering(event) or self._flowing(event) or self._erased(event)
 
     def _row(self, kind: type[Row], side: Labels, **key: str) -> Row | None:
         return self.store.views.find(kind, at=side.at, **key)
@@ -199,12 +199,19 @@ class _Reading:
                 return [Change(self._link(link), None, self._name(id_))]
             case collection.Unlinked(version_id=id_):
                 return [Change(self._link(self.recorded.stream), self._name(id_))]
-            case version.EntryErased(path=path):
-                return [Change("entry", path if isinstance(path, str) else ERASED_TEXT)]
             case principal.Denied(rule=rule):
                 return [Change("refused", None, rule)]
             case principal.VersionDownloaded(entries=entries, size=size):
                 return [Change("downloaded", None, {"entries": entries, "size": size})]
+            case _:
+                return []
+
+    def _erased(self, event: object) -> list[Change]:
+        match event:
+            case version.EntryErased(path=path):
+                return [Change("entry", path if isinstance(path, str) else ERASED_TEXT)]
+            case version.ManifestReplaced(erased=erased):
+                return [Change("entries erased", None, erased)]
             case _:
                 return []
 

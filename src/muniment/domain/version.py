@@ -9,8 +9,8 @@ from attrs import evolve as replace
 from attrs import frozen
 
 from muniment.domain.decider import Decider, Event
-from muniment.domain.errors import VersionDeletedError, VersionHeldError
-from muniment.domain.values import INHERIT, Audit, Json, Personal, Ttl, Words
+from muniment.domain.errors import InvalidValueError, VersionDeletedError, VersionHeldError
+from muniment.domain.values import INHERIT, Audit, Digest, Json, Personal, Ttl, Words
 
 
 @frozen
@@ -56,6 +56,7 @@ class Cause(enum.Enum):
     ASKED = "asked"
     EXPIRED = "expired"
     PARENT = "parent"
+    ERASED = "erased"
 
 
 @frozen
@@ -85,6 +86,19 @@ class EntryErased(Event):
 
 
 @frozen
+class ManifestReplaced(Event):
+    """The version keeps its number, but lists *erased* entries fewer, because a request asked to erase them."""
+
+    audit: ClassVar[Audit] = Audit.GOVERNANCE
+    request_id: str
+    digest: Words[Digest]
+    manifest: Words[Digest]
+    size: int
+    entries: int
+    erased: int
+
+
+@frozen
 class Purged(Event):
     """The bytes that only this version held are gone: *blobs* of them, *size* bytes together."""
 
@@ -94,7 +108,16 @@ class Purged(Event):
 
 
 VersionEvent: TypeAlias = (
-    MetadataChanged | VersionDescribed | Tagged | Untagged | TtlSet | MarkedDeleted | Restored | EntryErased | Purged
+    MetadataChanged
+    | VersionDescribed
+    | Tagged
+    | Untagged
+    | TtlSet
+    | MarkedDeleted
+    | Restored
+    | EntryErased
+    | ManifestReplaced
+    | Purged
 )
 
 
@@ -122,6 +145,7 @@ class Version:
     description: Personal[str] | Unsaid | None = Unsaid.UNSAID
     tags: frozenset[str] = frozenset()
     erased: frozenset[str] = frozenset()
+    replaced: ManifestReplaced | None = None
 
 
 def change_metadata(version: Version, metadata: Personal[Json] | None) -> list[VersionEvent]:
@@ -188,6 +212,14 @@ def erase_entry(version: Version, entry_id: str, path: str, reason: Personal[str
     return [] if entry_id in version.erased else [EntryErased(entry_id, path, reason)]
 
 
+def replace_manifest(version: Version, replaced: ManifestReplaced) -> list[VersionEvent]:
+    """Give the version a manifest without the entries that were erased; what was purged has none any more."""
+    if replaced.erased <= 0:
+        msg = "a manifest is replaced only to leave entries out"
+        raise InvalidValueError(msg)
+    return [] if version.state is State.PURGED or replaced == version.replaced else [replaced]
+
+
 def purge(version: Version, *, blobs: int, size: int) -> list[VersionEvent]:
     """Record that the bytes of a deleted version are gone: *blobs* of them, *size* bytes together."""
     if version.state is State.COMMITTED:
@@ -223,6 +255,8 @@ def evolve(version: Version, event: VersionEvent) -> Version:
             return replace(version, state=State.COMMITTED)
         case EntryErased(entry_id=entry_id):
             return replace(version, erased=version.erased | {entry_id})
+        case ManifestReplaced():
+            return replace(version, replaced=event)
         case Purged():
             return replace(version, state=State.PURGED)
         case _:

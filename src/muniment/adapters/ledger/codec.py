@@ -132,6 +132,7 @@ WIRE_NAMES: Final[Mapping[str, type]] = {
     "version.deleted.1": version.MarkedDeleted,
     "version.described.1": version.VersionDescribed,
     "version.entry-erased.1": version.EntryErased,
+    "version.manifest-replaced.1": version.ManifestReplaced,
     "version.metadata-changed.1": version.MetadataChanged,
     "version.purged.1": version.Purged,
     "version.restored.1": version.Restored,

@@ -147,6 +147,15 @@ def _version_changed(recorded: Recorded, event: object) -> Sequence[Change]:
             return [Patch(VersionRow, key, {"description": slot(description), "updated_at": recorded.recorded_at})]
         case version.EntryErased(entry_id=entry_id, path=path):
             return [Insert(ErasedEntryRow(key[0], entry_id, known(path)))]
+        case version.ManifestReplaced() as replaced:
+            columns = {
+                "digest": known(replaced.digest),
+                "manifest": known(replaced.manifest),
+                "size": replaced.size,
+                "entries": replaced.entries,
+                "updated_at": recorded.recorded_at,
+            }
+            return [Patch(VersionRow, key, columns)]
         case _:
             return ()
 
