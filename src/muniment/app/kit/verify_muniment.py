@@ -239,10 +239,16 @@ class Trust:
 
     def __init__(self, key, witnesses=(), chain=""):
         """Follow the chain of keys."""
+        self.checked = {}
         self.keys, self.witnesses = (trusted_keys(key.strip(), chain) if key else {}), witnesses
 
     def check(self, note):
-        """Check who signed a checkpoint; return what to say about it."""
+        """Check who signed a checkpoint; return what to say about it. The same one is checked once."""
+        if note.whole not in self.checked:
+            self.checked[note.whole] = self._check(note)
+        return self.checked[note.whole]
+
+    def _check(self, note):
         origin, size, root = note.checkpoint()
         need(
             self.keys, "no --key was given, so nobody vouches for checkpoint %s of %d events" % (root.hex()[:16], size)
