@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from hashlib import sha256
 from threading import Thread
 from typing import Any
 
@@ -157,6 +158,23 @@ class VaultConformance:
     def test_kind_and_value_are_not_run_together(self, vault: Vault) -> None:
         vault.remember("ab", "c", OWNER)
         assert vault.find("a", "bc") is None
+
+    def test_many_are_remembered_and_found_at_once(self, vault: Vault) -> None:
+        vault.remember("file", "b", OWNER)
+        many = [str(number) for number in range(1_200)]
+        vault.remember_many("file", ["a", "b", "b", *many], OTHER)
+        assert vault.find_many("file", ["a", "b", "c"]) == {"a": OTHER, "b": OWNER}
+        assert vault.find_many("file", many) == dict.fromkeys(many, OTHER)
+        assert vault.find_many("other", ["a"]) == vault.find_many("file", []) == {}
+        vault.remember_many("file", [], OTHER)
+        vault.destroy(OTHER)
+        assert vault.find_many("file", ["a", "b"]) == {"b": OWNER}
+
+    def test_what_stands_for_a_value_is_the_same_each_time_and_for_no_other(self, vault: Vault) -> None:
+        term = vault.keyed("file", "a")
+        assert term == vault.keyed("file", "a")
+        assert len({term, vault.keyed("file", "b"), vault.keyed("path", "a")}) == 3
+        assert term != sha256(b"a").hexdigest()
 
     def test_what_is_not_unicode_cannot_be_remembered(self, vault: Vault) -> None:
         with pytest.raises(InvalidValueError, match="login"):

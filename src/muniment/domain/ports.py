@@ -11,6 +11,7 @@ from muniment.domain.decider import Decider
 from muniment.domain.manifest import Entry, Leaf, LeafRecord
 from muniment.domain.proof import LeafContent
 from muniment.domain.rows import Cell, Change, Row
+from muniment.domain.terms import Terms
 from muniment.domain.values import (
     Audit,
     CommandId,
@@ -322,7 +323,7 @@ class SlotDraft:
     value: Json
 
 
-class Vault(Protocol):
+class Vault(Terms, Protocol):
     """Personal values, encrypted, each in a slot that is written once.
 
     ``put_many`` is atomic. A destroyed slot or key reads as absent from the result of ``get_many``: the caller shows
@@ -336,14 +337,6 @@ class Vault(Protocol):
 
     def get_many(self, slots: Collection[SlotId]) -> dict[SlotId, Json]:
         """Return the values of those slots that can still be read."""
-        ...
-
-    def find(self, kind: str, value: str) -> str | None:
-        """Return the id remembered for a personal value, such as the principal of a login name."""
-        ...
-
-    def remember(self, kind: str, value: str, owner: str) -> str:
-        """Remember the id for a personal value unless one is known, and return the one that is."""
         ...
 
     def destroy(self, owner: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from hashlib import sha256
 from threading import Lock
 from typing import Any
 
@@ -50,6 +51,16 @@ class MemoryVault:
         text_bytes(kind, value)
         with self._lock:
             return self._terms.setdefault((kind, value), owner)
+
+    def find_many(self, kind: str, values: Collection[str]) -> dict[str, str]:
+        return {value: found for value in values if (found := self.find(kind, value)) is not None}
+
+    def remember_many(self, kind: str, values: Collection[str], owner: str) -> None:
+        for value in values:
+            self.remember(kind, value, owner)
+
+    def keyed(self, kind: str, value: str) -> str:
+        return sha256(text_bytes(kind, f"{self.origin}\0{kind}\0{value}")).hexdigest()
 
     def destroy(self, owner: str) -> int:
         with self._lock:

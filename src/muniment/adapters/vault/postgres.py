@@ -130,6 +130,28 @@ class PostgresVault:
 
         return self._use(remember)
 
+    def find_many(self, kind: str, values: Collection[str]) -> dict[str, str]:
+        def find(files: Files[Connection]) -> dict[str, str]:
+            terms = {files.master.term(kind, value): value for value in values}
+            rows = files.vault.execute("SELECT term, id FROM directory WHERE term = ANY(%s)", (list(terms),)).fetchall()
+            return {terms[bytes(term)]: id_ for term, id_ in rows}
+
+        return self._use(find) if values else {}
+
+    def remember_many(self, kind: str, values: Collection[str], owner: str) -> None:
+        def remember(files: Files[Connection]) -> None:
+            terms = [files.master.term(kind, value) for value in values]
+            with self._writing(files) as cursor:
+                cursor.execute(
+                    "INSERT INTO directory SELECT term, %s FROM unnest(%s::bytea[]) AS term ON CONFLICT DO NOTHING",
+                    (owner, terms),
+                )
+
+        self._use(remember)
+
+    def keyed(self, kind: str, value: str) -> str:
+        return self._use(lambda files: files.master.term(kind, value).hex())
+
     def destroy(self, owner: str) -> int:
         counts = [0]
 

@@ -49,6 +49,7 @@ _SLOTS: Final = (
     "SELECT slot, owner, field, nonce, sealed FROM slots WHERE slot IN (SELECT value FROM json_each(?)) ORDER BY n"
 )
 _DATA_KEYS: Final = "SELECT owner, wrapped FROM data_keys WHERE owner IN (SELECT value FROM json_each(?))"
+_IDS: Final = "SELECT term, id FROM directory WHERE term IN ({})"
 _FOREIGN: Final = f"{VAULT} and {KEYS} are not of one store — put back the {KEYS} that belongs to this {VAULT}"
 
 
@@ -156,6 +157,26 @@ class SqliteVault:
             with writing(files.vault):
                 files.vault.execute("INSERT OR IGNORE INTO directory (term, id) VALUES (?, ?)", (term, owner))
                 return _directory(files, term) or owner
+
+    def find_many(self, kind: str, values: Collection[str]) -> dict[str, str]:
+        found: dict[str, str] = {}
+        wanted = list(values)
+        for start in range(0, len(wanted), PAGE):
+            with self._use() as files:
+                terms = {files.master.term(kind, value): value for value in wanted[start : start + PAGE]}
+                rows = files.vault.execute(_IDS.format(",".join("?" * len(terms))), tuple(terms)).fetchall()
+            found |= {terms[term]: id_ for term, id_ in rows}
+        return found
+
+    def remember_many(self, kind: str, values: Collection[str], owner: str) -> None:
+        with self._use() as files:
+            terms = [(files.master.term(kind, value), owner) for value in values]
+            with writing(files.vault):
+                files.vault.executemany("INSERT OR IGNORE INTO directory (term, id) VALUES (?, ?)", terms)
+
+    def keyed(self, kind: str, value: str) -> str:
+        with self._use() as files:
+            return files.master.term(kind, value).hex()
 
     def destroy(self, owner: str) -> int:
         with self._use() as files:
