@@ -206,8 +206,8 @@ GOLDEN: Final[dict[str, tuple[Any, str, str | None]]] = {
         '{"manifest":"' + D2 + '","report":"audit-trail"}',
     ),
     "request.certified.1": (
-        request.CertificateIssued(A, B),
-        '{"certificate_id":"' + A + '","sealed":"' + B + '"}',
+        request.CertificateIssued(A, B, S),
+        '{"certificate_id":"' + A + '","content":' + SLOT + ',"sealed":"' + B + '"}',
         None,
     ),
     "request.closed.1": (request.RequestClosed(), "{}", None),

@@ -66,7 +66,7 @@ WAY: tuple[RequestEvent, ...] = (
     ErasureFenced(),
     RequestExecuted(2, 0, 1),
     ErasureVerified(0, 100),
-    CertificateIssued("c", "sealed"),
+    CertificateIssued("c", "sealed", TEXT),
     RequestClosed(),
 )
 STEPS: tuple[tuple[Any, ...], ...] = (
@@ -77,7 +77,7 @@ STEPS: tuple[tuple[Any, ...], ...] = (
     (fence_erasure,),
     (record_execution, 2, 0, 1),
     (verify_erasure, 0, 100),
-    (certify_erasure, "c", "sealed"),
+    (certify_erasure, "c", "sealed", TEXT),
     (close_request,),
 )
 

@@ -21,6 +21,7 @@ class TargetKind(enum.Enum):
 
     ARTIFACT = "artifact"
     VERSION = "version"
+    RUN = "run"
 
 
 @frozen
@@ -128,7 +129,7 @@ def register_subject(subject: DataSubject, identity: Personal[str]) -> list[Subj
 
 
 def attach_subject(subject: DataSubject, kind: TargetKind, target: str) -> list[SubjectEvent]:
-    """Say that a whole version or artifact is about the subject."""
+    """Say that a whole version, artifact or run is about the subject."""
     _require_open(subject)
     return [] if (kind, target) in subject.targets else [SubjectAttached(kind, target)]
 

@@ -14,7 +14,7 @@ from attrs import frozen
 
 from muniment.domain.decider import Decider, Event
 from muniment.domain.errors import InvalidValueError, NotFoundError
-from muniment.domain.values import Audit, Micros, Personal
+from muniment.domain.values import Audit, Json, Micros, Personal
 
 MONTHS: Final = 1
 LONGEST_MONTHS: Final = 3
@@ -150,11 +150,12 @@ class ErasureVerified(Event):
 
 @frozen
 class CertificateIssued(Event):
-    """The erasure has a certificate, to whose canonical form *sealed* is a blinded commitment."""
+    """The erasure has a certificate, *content* with a blind; *sealed* is the SHA-256 of its canonical form."""
 
     audit: ClassVar[Audit] = Audit.GOVERNANCE
     certificate_id: str
     sealed: str
+    content: Personal[Json]
 
 
 @frozen
@@ -300,12 +301,14 @@ def verify_erasure(request: DataRequest, findings: int, scanned: int) -> list[Re
     return [ErasureVerified(0, scanned)]
 
 
-def certify_erasure(request: DataRequest, certificate_id: str, sealed: str) -> list[RequestEvent]:
+def certify_erasure(
+    request: DataRequest, certificate_id: str, sealed: str, content: Personal[Json]
+) -> list[RequestEvent]:
     """Issue the certificate of a verified erasure."""
     if not _next(request, Stage.CERTIFIED):
         return []
     _require_erasure(request)
-    return [CertificateIssued(certificate_id, sealed)]
+    return [CertificateIssued(certificate_id, sealed, content)]
 
 
 def close_request(request: DataRequest) -> list[RequestEvent]:

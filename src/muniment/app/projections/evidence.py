@@ -178,6 +178,7 @@ def _received(recorded: Recorded, received: request.RequestReceived) -> RequestR
         erased=0,
         residual=0,
         certificate_id=None,
+        certificate=None,
         decided_at=None,
         closed_at=None,
     )
@@ -206,8 +207,9 @@ def _progress(recorded: Recorded) -> dict[str, Cell]:
             return {"stage": Stage.EXECUTED.value, "erased": erased, "residual": residual}
         case request.ErasureVerified():
             return {"stage": Stage.VERIFIED.value}
-        case request.CertificateIssued(certificate_id=certificate_id):
-            return {"stage": Stage.CERTIFIED.value, "certificate_id": certificate_id}
+        case request.CertificateIssued(certificate_id=certificate_id, content=content):
+            certified = {"certificate_id": certificate_id, "certificate": content.slot}
+            return {"stage": Stage.CERTIFIED.value, **certified}
         case request.RequestClosed():
             return {"stage": Stage.CLOSED.value, "closed_at": recorded.recorded_at}
         case _:

@@ -171,6 +171,7 @@ class DisposalRow(Row):
     """Bytes that were let go and verified absent: whose, why, where, how, and how much of it."""
 
     table = Table(
+    certificate: SlotId | None
         "disposals",
         ("disposal_id",),
         (),
