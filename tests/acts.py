@@ -16,8 +16,8 @@ from muniment.app import (
     lifecycle,
     link_artifact,
     names,
+    policies,
     registries,
-    retention,
     runs,
 )
 from muniment.app.catalog import Found
@@ -142,6 +142,9 @@ def _in_registries(acts: Acts, personal: str) -> None:
     registries.edit_collection(store, collection, description=f"{personal} chess", tags=["t"], name="go")
     link_artifact.unlink(store, acts.find("wandb-registry-play/go:v0"))
     acts.link("model:v0", "wandb-registry-play/go")
+    ended = acts.link("model:v0", "wandb-registry-play/ended").collection
+    assert ended is not None
+    registries.delete_collection(store, ended)
 
 
 def _people(acts: Acts, personal: str) -> None:
@@ -157,7 +160,7 @@ def _evidence(acts: Acts, personal: str) -> None:
     holds.place(store, HoldKind.REGULATORY, ScopeKind.TAG, "", f"{personal} other matter", tag="gold")
     approvals.propose(store, Act.RELEASE_HOLD, held.hold_id, f"{personal} reason")
     scope = ScopeKind.TYPE, found.project.project_id
-    retention.set_policy(store, *scope, Terms(minimum=HOUR), type_="model", citation="HGB 257")
+    policies.set_policy(store, *scope, Terms(minimum=HOUR), type_="model", citation="HGB 257")
     subject, asked, version_id = new_id(), new_id(), found.version.version_id
     identity = store.keep(subject, identity=f"{personal} identity")["identity"]
     text = store.keep(asked, text=f"{personal} text")["text"]

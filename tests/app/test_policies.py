@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 
-from muniment.app import approvals, collect, directory, lifecycle, retention, runs
+from muniment.app import approvals, collect, directory, lifecycle, policies, retention, runs
 from muniment.domain.approval import Act
 from muniment.domain.errors import (
     ApprovalNeededError,
@@ -34,7 +34,7 @@ def kept(scene: Scene) -> Scene:
 
 
 def on_project(scene: Scene, terms: Terms, citation: str | None = None) -> PolicyRow:
-    return retention.set_policy(scene.store, ScopeKind.PROJECT, scene.project.project_id, terms, citation=citation)
+    return policies.set_policy(scene.store, ScopeKind.PROJECT, scene.project.project_id, terms, citation=citation)
 
 
 def why(scene: Scene, text: str = "images:v0") -> str:
@@ -56,7 +56,7 @@ def test_the_narrowest_scope_decides(kept: Scene) -> None:
     directory.set_ttl_policy(kept.store, "local", TtlSetters.MEMBERS, DAY)
     assert why(kept) == "the default TTL of its team"
     project = on_project(kept, WEEK)
-    typed = retention.set_policy(
+    typed = policies.set_policy(
         kept.store, ScopeKind.TYPE, kept.project.project_id, Terms(maximum=9 * DAY), type_="dataset"
     )
     assert why(kept) == f"policy {typed.policy_id} of its type"
@@ -70,7 +70,7 @@ def test_a_policy_of_a_collection_concerns_what_is_linked_there(kept: Scene) -> 
     kept.log("net", "two", type_="model")
     found = kept.link("net", "model/best")
     assert found.collection is not None
-    retention.set_policy(kept.store, ScopeKind.COLLECTION, found.collection.collection_id, Terms(minimum=30 * DAY))
+    policies.set_policy(kept.store, ScopeKind.COLLECTION, found.collection.collection_id, Terms(minimum=30 * DAY))
     decision = retention.explain(kept.store, kept.find("net").version)
     assert decision.not_before == kept.find("net").version.created_at + 30 * DAY
 
@@ -150,12 +150,12 @@ def test_shortening_takes_two_people_and_extending_one(kept: Scene) -> None:
 def test_giving_up_a_minimum_takes_two_people(kept: Scene) -> None:
     row = on_project(kept, Terms(minimum=DAY))
     with pytest.raises(ApprovalNeededError):
-        retention.remove_policy(kept.store, row.policy_id)
+        policies.remove_policy(kept.store, row.policy_id)
     approvals.approve(kept.by("ann").store, approvals.propose(kept.store, Act.SHORTEN_RETENTION, row.policy_id))
-    retention.remove_policy(kept.store, row.policy_id)
-    assert retention.of_scope(kept.views, ScopeKind.PROJECT, kept.project.project_id) == []
+    policies.remove_policy(kept.store, row.policy_id)
+    assert policies.of_scope(kept.views, ScopeKind.PROJECT, kept.project.project_id) == []
     with pytest.raises(NotFoundError, match="muniment retention list"):
-        retention.remove_policy(kept.store, row.policy_id)
+        policies.remove_policy(kept.store, row.policy_id)
 
 
 def test_a_floor_of_the_law_cannot_be_undercut(kept: Scene) -> None:
@@ -183,7 +183,7 @@ def test_versions_of_a_deleted_artifact_still_have_their_minimum(kept: Scene) ->
     directory.create_project(kept.store, "local", "elsewhere")
     elsewhere.log("gone", "three")
     lifecycle.delete_artifact(kept.store, elsewhere.artifact("gone"), kept.team)
-    retention.set_policy(kept.store, ScopeKind.TEAM, kept.team.team_id, Terms(minimum=60 * DAY))
+    policies.set_policy(kept.store, ScopeKind.TEAM, kept.team.team_id, Terms(minimum=60 * DAY))
     kept.pass_time(59 * DAY)
     assert collect.act(kept.store).deleted == 0
     kept.pass_time(DAY + SECOND)

@@ -180,10 +180,15 @@ def through(views: Views, link: LinkRow, at: int | None = None) -> Found | None:
 def link_names(founds: Sequence[Found]) -> tuple[str, ...]:
     """Return how links are named to people: registry, collection and index."""
     return tuple(
-        f"{found.registry.name}/{found.collection.name}:v{found.link.index}"
+        link_name(found.registry, found.collection, found.link)
         for found in founds
         if found.registry and found.collection and found.link
     )
+
+
+def link_name(registry: RegistryRow, collection: CollectionRow, link: LinkRow) -> str:
+    """Return how one link is named to people."""
+    return f"{registry.name}/{collection.name}:v{link.index}"
 
 
 def _version_of(views: Views, artifact: ArtifactRow, address: Address, at: int | None) -> VersionRow:

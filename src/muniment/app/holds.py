@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from muniment.app import approvals
+from muniment.app import approvals, scopes
+from muniment.app.standing import Standing, concerns
 from muniment.app.store import Store
 from muniment.app.transact import Request, Steps, new_id
 from muniment.domain import hold as holds
@@ -14,18 +15,11 @@ from muniment.domain.hold import HoldKind, HoldPlaced, ScopeKind
 from muniment.domain.ports import SlotDraft, Views
 from muniment.domain.rows import (
     ArtifactRow,
-    CollectionRow,
     HoldRow,
-    LinkRow,
-    ProjectRow,
-    RegistryRow,
-    SubjectEntryRow,
-    SubjectTargetRow,
     TagRow,
-    TeamRow,
     VersionRow,
 )
-from muniment.domain.values import ArtifactId, Micros, ProjectId, tag_name
+from muniment.domain.values import Micros, tag_name
 
 PLACED = "placed"
 
@@ -60,6 +54,8 @@ def place(
 
     def decide(steps: Steps) -> None:
         approvals.require_admin(steps.views, store.context, "place a hold")
+        if scope is not ScopeKind.TAG:
+            scopes.require(steps.views, scope, target)
         steps.step(holds.HOLD, id_, holds.place_hold, placed)
 
     store.transact(Request("place hold", [kind.value, scope.value, review_by], target), decide)
@@ -115,13 +111,14 @@ def on_version(views: Views, version: VersionRow, at: int | None = None) -> tupl
     """Return the holds in force for a version, whatever scope brings it in."""
     if not views.select(HoldRow, at=at, state=PLACED, order="placed_at", limit=1):
         return ()
+    standing = Standing(views, at)
     found = [
         row
-        for scope, target in scopes_of(views, version, at)
+        for scope, target in standing.scopes(version)
         for row in views.select(HoldRow, at=at, scope=scope.value, target=target, state=PLACED, order="placed_at")
         if scope is not ScopeKind.TAG
     ]
-    found += _by_tag(views, version, at)
+    found += _by_tag(views, version, standing, at)
     found += _by_subject(views, version, at)
     return tuple({row.hold_id: row for row in found}.values())
 
@@ -149,40 +146,11 @@ def refuse(held: tuple[HoldRow, ...], what: str) -> None:
         raise HeldError(msg)
 
 
-def scopes_of(views: Views, version: VersionRow, at: int | None = None) -> Iterator[tuple[ScopeKind, str]]:
-    """Yield every scope that a version is in, but for tags and data subjects, from the narrowest to the widest.
-
-    Deleting an artifact or a project takes nothing out of their scope.
-    """
-    yield ScopeKind.VERSION, version.version_id
-    yield ScopeKind.ARTIFACT, version.artifact_id
-    for link in views.select(LinkRow, at=at, version_id=version.version_id, order="link_id"):
-        collection = views.find(CollectionRow, at=at, collection_id=link.collection_id)
-        if collection is not None:
-            yield ScopeKind.COLLECTION, collection.collection_id
-            if views.find(RegistryRow, at=at, registry_id=collection.registry_id) is not None:
-                yield ScopeKind.REGISTRY, collection.registry_id
-    project = project_of(views, version)
-    if project is not None:
-        yield ScopeKind.PROJECT, project.project_id
-        team = views.find(TeamRow, team_id=project.team_id)
-        if team is not None:
-            yield ScopeKind.TEAM, team.team_id
-            yield ScopeKind.ORGANISATION, team.organisation_id
-
-
-def project_of(views: Views, version: VersionRow) -> ProjectRow | None:
-    """Return the project that a version was made in, also when it or the artifact was deleted since."""
-    made = version.created_seq
-    artifact = views.find(ArtifactRow, at=made, artifact_id=ArtifactId(version.artifact_id))
-    return None if artifact is None else views.find(ProjectRow, at=made, project_id=ProjectId(artifact.project_id))
-
-
-def _by_tag(views: Views, version: VersionRow, at: int | None) -> Iterator[HoldRow]:
+def _by_tag(views: Views, version: VersionRow, standing: Standing, at: int | None) -> Iterator[HoldRow]:
     placed = [row for row in views.select(HoldRow, at=at, state=PLACED, order="placed_at") if row.tag is not None]
     if not placed:
         return
-    owners = (version.version_id, version.artifact_id, *(link.collection_id for link in _links(views, version, at)))
+    owners = (version.version_id, version.artifact_id, *(link.collection_id for link in standing.links(version)))
     tags = {row.tag for owner in owners for row in views.select(TagRow, at=at, owner_id=owner, order="tag")}
     yield from (row for row in placed if row.tag in tags)
 
@@ -191,18 +159,3 @@ def _by_subject(views: Views, version: VersionRow, at: int | None) -> Iterator[H
     for row in views.select(HoldRow, at=at, state=PLACED, order="placed_at"):
         if row.scope == ScopeKind.SUBJECT.value and concerns(views, row.target, version, at):
             yield row
-
-
-def concerns(views: Views, subject_id: str, version: VersionRow, at: int | None = None) -> bool:
-    """Whether a version is about a data subject, as a whole, by its artifact, or by one of its entries."""
-    whole = (version.version_id, version.artifact_id)
-    if any(views.find(SubjectTargetRow, at=at, subject_id=subject_id, target=target) for target in whole):
-        return True
-    entries = views.select(
-        SubjectEntryRow, at=at, subject_id=subject_id, version_id=version.version_id, order="entry_id", limit=1
-    )
-    return bool(entries)
-
-
-def _links(views: Views, version: VersionRow, at: int | None) -> list[LinkRow]:
-    return views.select(LinkRow, at=at, version_id=version.version_id, order="link_id")

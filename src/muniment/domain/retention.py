@@ -18,7 +18,9 @@ from muniment.domain.values import Micros, Ttl, TtlRule
 from muniment.domain.version import State
 
 BOUND: Final[Micros] = 7 * 24 * 3600 * 1_000_000
-"""How far the clock may jump between two collections before what it makes due waits for an approval."""
+"""How long nothing may happen before a purge waits, because the clock may have jumped."""
+SKEW: Final[Micros] = 10 * 60 * 1_000_000
+"""How far the clocks of two machines may be apart without anybody's being wrong."""
 
 
 class Action(enum.Enum):
@@ -94,17 +96,23 @@ class Reason:
 
 @frozen
 class Decision:
-    """What may be done now and why, before when nothing may, and when the next thing is due (``None``: never)."""
+    """What may be done now and why, before when nothing may, and when *then* is due (``None``: never)."""
 
     action: Action
     not_before: Micros | None
     due_at: Micros | None
     because: tuple[Reason, ...]
+    then: Action | None = None
 
     @property
     def why(self) -> str:
         """The reasons in one line."""
         return "; ".join(reason.text for reason in self.because)
+
+    @property
+    def removed_at(self) -> Micros | None:
+        """When the version goes if nothing is done meanwhile; what is only to be reviewed does not."""
+        return None if self.then is Action.REVIEW else self.due_at
 
 
 def ttl_rule(level: Level, ttl: Ttl, name: str) -> Rule | None:
@@ -125,6 +133,8 @@ def decide(
     """
     if facts.state is State.PURGED:
         return Decision(Action.KEEP, None, None, (Reason("P7", "its bytes are gone already"),))
+    if facts.state is State.LET_GO:
+        return Decision(Action.KEEP, None, None, (Reason("P7", "it was let go, and its bytes are going"),))
     held = tuple(sorted(set(holds)))
     if held:
         reasons = tuple(Reason("P0", f"hold {hold} is in force") for hold in held)
@@ -151,7 +161,7 @@ def decide(
 
 def expiry(facts: Facts, rules: Iterable[Rule]) -> tuple[Micros | None, Rule | None]:
     """Return when a version expires if nothing suspends it or keeps it longer (``None``: never), and by which rule."""
-    speaking = sorted((rule for rule in set(rules) if _speaks(rule)), key=_order)
+    speaking = sorted((rule for rule in set(rules) if speaks(rule)), key=_order)
     narrowest = [rule for rule in speaking if rule.level == speaking[0].level]
     never = next((rule for rule in narrowest if rule.never), None)
     ends = [(end, rule) for rule in narrowest if (end := _end(facts, rule)) is not None]
@@ -160,13 +170,18 @@ def expiry(facts: Facts, rules: Iterable[Rule]) -> tuple[Micros | None, Rule | N
     return min(ends, key=lambda each: (each[0], _order(each[1])))
 
 
+def speaks(rule: Rule) -> bool:
+    """Whether a rule says anything about the longest period."""
+    return rule.never or (rule.terms is not None and (rule.terms.maximum or rule.terms.keep_last) is not None)
+
+
 def clock_jumped(last: Micros, now: Micros, bound: Micros = BOUND) -> str | None:
     """Return why what is due at *now* should wait for an approval; ``None`` if the clock looks sound.
 
-    *last* is the latest time that the ledger knows. A clock behind it went backwards; one that is further ahead than
-    *bound* may have jumped, or nothing happened for long.
+    *last* is the latest time that the ledger knows. A clock behind it by more than clocks differ went backwards; one
+    that is further ahead than *bound* may have jumped, or nothing happened for long.
     """
-    if now < last:
+    if last - now > SKEW:
         return f"the clock is {(last - now) / 1_000_000:,.0f} s behind the last event"
     if now - last > bound:
         return f"the clock is {(now - last) / 86_400_000_000:,.1f} days ahead of the last event"
@@ -208,7 +223,7 @@ def _when(
     until = _latest(floors)
     keeping = tuple(floor.reason for floor in floors if floor is not None and (floor.until or 0) > due)
     due = due if until is None else max(due, until)
-    return Decision(action if due <= now else Action.KEEP, until, due, (*keeping, *reasons))
+    return Decision(action if due <= now else Action.KEEP, until, due, (*keeping, *reasons), action)
 
 
 def _latest(floors: tuple[_Floor | None, ...]) -> Micros | None:
@@ -241,11 +256,6 @@ def _unending(facts: Facts, rule: Rule | None, floors: tuple[_Floor | None, ...]
         text = "it is about data subjects, and nobody said how long it is kept"
         return _when(Action.REVIEW, facts.created_at, (Reason("P7", text),), (), now)
     return Decision(Action.KEEP, _latest(floors), None, (Reason("P7", "nobody set a TTL"),))
-
-
-def _speaks(rule: Rule) -> bool:
-    """Whether a rule says anything about the longest period."""
-    return rule.never or (rule.terms is not None and (rule.terms.maximum or rule.terms.keep_last) is not None)
 
 
 def _end(facts: Facts, rule: Rule) -> Micros | None:

@@ -49,6 +49,7 @@ EVIDENCE: Final = (
     "proposals",
     "holds",
     "policies",
+    "endings",
     "data_subjects",
     "subject_targets",
     "subject_entries",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from muniment.domain import artifact, collection, team, version
+from muniment.domain import artifact, collection, registry, team, version
 from muniment.domain.ports import Recorded
-from muniment.domain.rows import ArtifactRow, Change, Patch, TeamRow, VersionRow
+from muniment.domain.rows import ArtifactRow, Change, EndingRow, Patch, Put, TeamRow, VersionRow
 from muniment.domain.version import State
 
 
@@ -29,6 +29,8 @@ def fold(recorded: Recorded) -> Sequence[Change]:
             return [Patch(VersionRow, key, {"state": State.PURGED.value, "updated_at": recorded.recorded_at})]
         case collection.Unlinked(version_id=version_id):
             return [Patch(VersionRow, (version_id,), {"unlinked_at": recorded.recorded_at})]
+        case collection.CollectionDeleted() | registry.RegistryDeleted():
+            return [Put(EndingRow(recorded.stream, recorded.recorded_at))]
         case _:
             return ()
 

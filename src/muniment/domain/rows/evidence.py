@@ -82,6 +82,15 @@ class PolicyRow(Row):
 
 
 @frozen
+class EndingRow(Row):
+    """A collection or registry that was deleted, and when: its links ended with it."""
+
+    table = Table("endings", ("subject_id",))
+    subject_id: str
+    ended_at: Micros
+
+
+@frozen
 class DataSubjectRow(Row):
     """A data subject; ``standing`` is ``registered``, ``fenced`` or ``erased``."""
 
