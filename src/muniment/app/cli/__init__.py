@@ -39,6 +39,7 @@ COMMANDS = {
     "kit": Lazy("proofs", "Write the programs that check all this without Muniment."),
     "witness": Lazy("witness", "Sign that a ledger was seen to grow, and keep evidence if it did not."),
     "key": Lazy("keys", "Show the key that signs checkpoints, or put a new one in its place."),
+    "compliance": Lazy("compliance", "Look for words that must be gone, byte by byte."),
     "cache": Lazy("cache", "Look at the cache and make it smaller."),
     "org": Lazy("people", "Make organizations and say who is in them."),
     "team": Lazy("people", "Make teams, say who is in them and how long versions live."),
