@@ -103,7 +103,15 @@ def test_a_proposal_that_is_not_there_says_so(scene: Scene) -> None:
         approvals.approve(scene.store, TARGET)
 
 
-def test_it_can_be_told_whether_anybody_could_approve(scene: Scene) -> None:
-    assert not approvals.has_second_admin(scene.views, scene.store.context)
+def test_where_there_is_one_admin_errors_say_how_to_add_another(scene: Scene) -> None:
+    way_out = "add a second admin first: muniment org member local LOGIN admin"
+    with pytest.raises(ApprovalNeededError, match=way_out):
+        carry_out(scene)
+    id_ = approvals.propose(scene.store, Act.ERASE, TARGET)
+    with pytest.raises(PermissionDeniedError, match=f"you are the only admin — {way_out}"):
+        approvals.approve(scene.store, id_)
     directory.set_organisation_role(scene.store, "local", "ann", Role.ADMIN)
-    assert approvals.has_second_admin(scene.views, scene.store.context)
+    for act in (lambda: carry_out(scene), lambda: approvals.approve(scene.store, id_)):
+        with pytest.raises((ApprovalNeededError, PermissionDeniedError), match="another admin") as refused:
+            act()
+        assert "org member" not in str(refused.value)

@@ -7,10 +7,10 @@ from muniment.app.store import Store
 from muniment.app.transact import Request, Steps, new_id
 from muniment.domain import approval
 from muniment.domain.approval import Act, Stage
-from muniment.domain.errors import ApprovalNeededError, NotFoundError
+from muniment.domain.errors import ApprovalNeededError, NotFoundError, PermissionDeniedError
 from muniment.domain.ports import Context, Views
 from muniment.domain.registry import require_role
-from muniment.domain.rows import MemberRow, ProposalRow
+from muniment.domain.rows import MemberRow, OrganisationRow, ProposalRow
 from muniment.domain.values import Micros, PrincipalId, Role
 
 
@@ -34,6 +34,9 @@ def approve(store: Store, proposal_id: str) -> ProposalRow:
 
     def decide(steps: Steps) -> None:
         require_admin(steps.views, store.context, f"approve to {row.act}")
+        if row.proposed_by in people(store.context) and (alone := how_to_be_two(steps.views)):
+            msg = f"who proposed an act cannot approve it, and you are the only admin{alone}"
+            raise PermissionDeniedError(msg)
         steps.step(approval.APPROVAL, row.proposal_id, approval.approve, people(store.context), steps.now)
 
     store.transact(Request("approve", None, row.target), decide)
@@ -71,18 +74,23 @@ def listed(views: Views, now: Micros, *, everything: bool = False) -> list[Propo
 
 def carry_out(steps: Steps, act: Act, target: str) -> None:
     """Use up an approval inside the command that it is for; ApprovalNeededError says what is missing."""
-    rows = steps.views.select(ProposalRow, act=act.value, target=target, order="proposed_at")
-    usable = [row for row in rows if row.state == Stage.APPROVED.value and row.expires_at > steps.now]
-    if usable:
-        steps.step(approval.APPROVAL, usable[0].proposal_id, approval.carry_out, act, target, steps.now)
+    usable = of_act(steps.views, act, target, Stage.APPROVED, steps.now)
+    if usable is not None:
+        steps.step(approval.APPROVAL, usable.proposal_id, approval.carry_out, act, target, steps.now)
         return
-    waiting = [row for row in rows if row.state == Stage.PROPOSED.value and row.expires_at > steps.now]
-    if waiting:
-        way_out = f"another admin runs: muniment approval approve {waiting[0].proposal_id}"
+    waiting = of_act(steps.views, act, target, Stage.PROPOSED, steps.now)
+    if waiting is not None:
+        way_out = f"another admin runs: muniment approval approve {waiting.proposal_id}"
     else:
         way_out = f"run: muniment approval propose {act.value} {target}, then let another admin approve it"
-    msg = f"{act.value} of {target} takes two people — {way_out}"
+    msg = f"{act.value} of {target} takes two people — {way_out}{how_to_be_two(steps.views)}"
     raise ApprovalNeededError(msg)
+
+
+def of_act(views: Views, act: Act, target: str, stage: Stage, now: Micros) -> ProposalRow | None:
+    """Return the first proposal of an act that is at a stage and can be used at *now*."""
+    rows = views.select(ProposalRow, act=act.value, target=target, order="proposed_at")
+    return next((row for row in rows if row.state == stage.value and row.expires_at > now), None)
 
 
 def people(context: Context) -> tuple[PrincipalId, ...]:
@@ -95,7 +103,14 @@ def require_admin(views: Views, context: Context, act: str) -> None:
     require_role(directory.role_of(views, context.organisation, context.actor), Role.ADMIN, act)
 
 
-def has_second_admin(views: Views, context: Context) -> bool:
-    """Whether anybody but the actor could approve; where nobody can, a command line says how to add somebody."""
-    members = views.select(MemberRow, scope_id=context.organisation, order="member_id")
-    return any(row.role == Role.ADMIN.value and row.member_id != context.actor for row in members)
+def how_to_be_two(views: Views) -> str:
+    """Return how to add a second admin where no organisation has one, or nothing; the end of an error's line."""
+    alone = [row for row in views.select(OrganisationRow, order="name") if not _has_two_admins(views, row)]
+    if not alone or len(alone) < views.count(OrganisationRow, order="name"):
+        return ""
+    return f" — add a second admin first: muniment org member {alone[0].name or alone[0].organisation_id} LOGIN admin"
+
+
+def _has_two_admins(views: Views, organisation: OrganisationRow) -> bool:
+    members = views.select(MemberRow, scope_id=organisation.organisation_id, order="member_id")
+    return sum(row.role == Role.ADMIN.value for row in members) > 1

@@ -20,7 +20,7 @@ from muniment.app.lifecycle import mark_deleted
 from muniment.app.logs import say
 from muniment.app.places import mark
 from muniment.app.progress import SILENT, Progress
-from muniment.app.reach import Reach, Root, Site, in_state, name_of, reach, sites, team_of
+from muniment.app.reach import Reach, Root, Site, name_of, reach, sites, team_of
 from muniment.app.retention import Book
 from muniment.app.staging import reclaim
 from muniment.app.store import Store
@@ -33,7 +33,7 @@ from muniment.domain.registry import require_role
 from muniment.domain.retention import Action
 from muniment.domain.rows import VersionRow
 from muniment.domain.values import Digest, Json, Micros, Role, SlotId, VersionId
-from muniment.domain.version import Cause, State
+from muniment.domain.version import Cause
 
 _LOG = logging.getLogger(__name__)
 
@@ -151,12 +151,9 @@ def _permit(store: Store, steps: Steps) -> None:
 
 
 def _due(store: Store) -> Iterator[Due]:
-    now, book = store.clock(), retention.book(store)
-    for state in (State.COMMITTED, State.DELETED):
-        for version in in_state(store.views, state):
-            decision = book.decide(version, now)
-            if decision.action in {Action.DELETE, Action.PURGE}:
-                yield Due(version.version_id, name_of(store, version), decision.action, decision.why)
+    for version, decision in retention.due(store, store.clock()):
+        if decision.action in {Action.DELETE, Action.PURGE}:
+            yield Due(version.version_id, name_of(store, version), decision.action, decision.why)
 
 
 def _delete(store: Store, due: Due) -> bool:

@@ -8,14 +8,16 @@ from typing import Final
 
 from attrs import define, evolve, field
 
-from muniment.app import holds, usage
+from muniment.app import approvals, clock, holds, usage
 from muniment.app.reach import in_state
 from muniment.app.standing import Standing
 from muniment.app.store import Store
-from muniment.domain import retention
+from muniment.app.transact import Request, Steps
+from muniment.domain import approval, retention
+from muniment.domain.approval import Act
 from muniment.domain.errors import HeldError
 from muniment.domain.hold import ScopeKind
-from muniment.domain.policy import Ending, Start, Terms
+from muniment.domain.policy import DAY, Ending, Start, Terms
 from muniment.domain.ports import Views
 from muniment.domain.request import Right, Stage, Verdict
 from muniment.domain.retention import Action, Decision, Erasure, Facts, Level, Rule, ttl_rule
@@ -183,3 +185,56 @@ def due(store: Store, now: Micros) -> Iterator[tuple[VersionRow, Decision]]:
             decision = found.due(version, now)
             if decision is not None:
                 yield version, decision
+
+
+# --- the clock -------------------------------------------------------------------------------------------------------
+
+
+def clock_doubt(store: Store) -> str | None:
+    """Return why a grace period that seems over may not be; ``None`` if the clock went on in small steps.
+
+    A grace period counts again from where the clock jumped, or nothing happened for long.
+    """
+    ledger, now, grace = store.ledger, store.clock(), store.config.grace
+    head = ledger.head()
+    if (why := retention.clock_jumped(head.recorded_at, now)) is not None:
+        return why if grace > 0 or now < head.recorded_at else None
+    seq = max(ledger.at(now - grace), 1)
+    while seq < head.size:
+        begun = _time_of(store, seq)
+        after = ledger.at(begun + retention.BOUND)
+        if after == seq:
+            ended = _time_of(store, seq + 1)
+            return f"until {clock.to_text(ended)}, nothing was recorded for {(ended - begun) / DAY:,.1f} days"
+        seq = after
+    return None
+
+
+def clock_guard(store: Store) -> str | None:
+    """Return why nothing may be purged now; ``None`` if the clock is sound, or another admin approved all the same.
+
+    An approval is used up, for all that is purged next; without one, it is proposed. Ask only if something is due.
+    """
+    doubt = clock_doubt(store)
+    if doubt is None:
+        return None
+    act, target, views = Act.PURGE_AFTER_CLOCK_JUMP, store.context.organisation, store.views
+
+    def decide(steps: Steps) -> None:
+        approvals.require_admin(steps.views, store.context, "purge after the clock jumped")
+        approvals.carry_out(steps, act, target)
+
+    if approvals.of_act(views, act, target, approval.Stage.APPROVED, store.clock()) is not None:
+        store.transact(Request("purge after clock jump", None, target), decide)
+        return None
+    waiting = approvals.of_act(views, act, target, approval.Stage.PROPOSED, store.clock())
+    id_ = waiting.proposal_id if waiting else approvals.propose(store, act, target)
+    grace = store.config.grace / DAY
+    return (
+        f"{doubt}, so the grace period of {grace:g} days counts again from there — to purge now, check the clock and "
+        f"let another admin run: muniment approval approve {id_}"
+    )
+
+
+def _time_of(store: Store, seq: int) -> Micros:
+    return next(iter(store.ledger.read(after=seq - 1, limit=1))).recorded_at
