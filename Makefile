@@ -55,6 +55,7 @@ check: .venv/dev.stamp
 bench: .venv/dev.stamp
 	$(BIN)/python benchmarks/files.py
 	$(BIN)/python benchmarks/scale.py
+	$(BIN)/python benchmarks/proofs.py
 	$(BIN)/python benchmarks/writers.py
 	$(BIN)/python benchmarks/files.py --tmpfs
 

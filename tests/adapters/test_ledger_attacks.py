@@ -103,6 +103,25 @@ def test_tiles_that_do_not_fit_their_leaves(tmp_path: Path, statement: str, faul
     assert all("tile" in each for each in found)
 
 
+@pytest.mark.parametrize(
+    ("statement", "fault"),
+    [
+        (
+            "CREATE TRIGGER quiet AFTER INSERT ON events BEGIN DELETE FROM leaves WHERE seq = new.rowid; END",
+            "trigger quiet",
+        ),
+        ("CREATE VIEW other AS SELECT 1", "view other"),
+        ("DROP INDEX commands_kept_at", "commands_kept_at is not as Muniment makes it"),
+        ("ALTER TABLE leaves ADD COLUMN more", "leaves is not as Muniment makes it"),
+    ],
+    ids=["trigger", "view", "index", "column"],
+)
+def test_tables_that_were_made_otherwise(copy: Path, statement: str, fault: str) -> None:
+    with closing(sqlite3.connect(copy, isolation_level=None)) as connection:
+        connection.execute(statement)
+    assert any(fault in each for each in verified(copy))
+
+
 # --- one place, leaves left as they are ------------------------------------------------------------------------------
 
 

@@ -35,7 +35,7 @@ from muniment.adapters.ledger.sqlite_desk import (
     write_tip,
 )
 from muniment.adapters.ledger.sqlite_errors import damaged, storage_errors
-from muniment.adapters.ledger.sqlite_file import LedgerFile, number_of
+from muniment.adapters.ledger.sqlite_file import LedgerFile, check_schema, number_of
 from muniment.adapters.ledger.sqlite_projected import SqliteProjected
 from muniment.adapters.ledger.tiles import ALL as ALL_TILES
 from muniment.adapters.ledger.verify import check_events, check_rows, root_of
@@ -294,6 +294,7 @@ class SqliteLedger:
                 for row in cursor.execute("PRAGMA integrity_check").fetchall():
                     if row[0] != "ok":
                         yield f"the ledger file is damaged: {row[0]}"
+                yield from check_schema(cursor, self.rows)
                 leaves = cursor.connection.execute("SELECT seq, hash FROM leaves ORDER BY seq")
                 tiles = cursor.connection.cursor()
                 yield from check_events(

@@ -7,7 +7,7 @@ import secrets
 import sqlite3
 import threading
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
@@ -216,8 +216,13 @@ class LedgerFile:
         connection = sqlite3.connect(
             uri, uri=True, timeout=60, isolation_level=None, check_same_thread=False, factory=factory
         )
-        for setting in SETTINGS:
-            connection.execute(f"PRAGMA {setting}")
+        try:
+            for setting in SETTINGS:
+                connection.execute(f"PRAGMA {setting}")
+        except UnicodeDecodeError as error:  # SQLite quotes a damaged schema in its own message
+            connection.close()
+            what = "its schema cannot be read"
+            raise damaged(what) from error
         return connection
 
     def _close_those_of_ended_threads(self) -> None:
@@ -228,6 +233,27 @@ class LedgerFile:
 def number_of(connection: sqlite3.Connection | sqlite3.Cursor) -> int:
     """Return the number of the file's tables."""
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def check_schema(cursor: sqlite3.Cursor, rows: SqlRows) -> Iterator[str]:
+    """Yield a line for each table or index that is not as Muniment makes it, and each trigger and view of others."""
+    with closing(sqlite3.connect("", isolation_level=None)) as fresh:
+        for statement in TABLES:
+            fresh.execute(statement)
+        rows.create(fresh.cursor())
+        wanted, found = _objects(fresh.cursor()), _objects(cursor)
+    for name, made in wanted.items():
+        if found.get(name) != made:
+            yield f"the ledger's tables were changed: {name} is not as Muniment makes it"
+    for name in found.keys() - wanted.keys():
+        if found[name][0] in {"trigger", "view"}:
+            yield f"the ledger's tables were changed: somebody added the {found[name][0]} {name}"
+
+
+def _objects(cursor: sqlite3.Cursor) -> dict[object, tuple[object, ...]]:
+    """Return by their names what a database is made of, and how it was asked for."""
+    found = cursor.execute("SELECT name, type, tbl_name, sql FROM sqlite_schema").fetchall()
+    return {row[0]: tuple(row[1:]) for row in found}
 
 
 def _create(cursor: sqlite3.Cursor, rows: SqlRows) -> None:
