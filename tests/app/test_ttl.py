@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from muniment.app import collect, directory, lifecycle
+from muniment.app import collect, directory, holds, lifecycle, policies
 from muniment.app.retention import Book
 from muniment.domain.errors import InvalidValueError, PermissionDeniedError
+from muniment.domain.hold import HoldKind, ScopeKind
+from muniment.domain.policy import Ending, Terms
 from muniment.domain.principal import Denied, access_stream
 from muniment.domain.team import TtlSetters
 from muniment.domain.values import INHERIT, NEVER, Role, Ttl
@@ -29,7 +31,7 @@ def test_the_nearest_word_about_a_ttl_counts(three: Scene) -> None:
     artifact, created = three.artifact("images"), three.find("images:v0").version.created_at
 
     def expires() -> int | None:
-        return lifecycle.expires_at(three.find("images:v0"))
+        return lifecycle.expires_at(three.store, three.find("images:v0"))
 
     assert expires() is None
     directory.set_ttl_policy(three.store, "local", TtlSetters.MEMBERS, 9 * DAY)
@@ -38,13 +40,13 @@ def test_the_nearest_word_about_a_ttl_counts(three: Scene) -> None:
     assert expires() == created + 5 * DAY
     three.edit("images:v0", ttl=Ttl.after(SECOND // 2))
     assert expires() == created + SECOND // 2
-    assert lifecycle.ttl_in_force(three.find("images:v0")) == Ttl.after(SECOND // 2)
+    assert lifecycle.ttl_in_force(three.store, three.find("images:v0")) == Ttl.after(SECOND // 2)
     three.edit("images:v0", ttl=NEVER)
     assert expires() is None
     three.edit("images:v0", ttl=INHERIT)
     assert expires() == created + 5 * DAY
     lifecycle.set_artifact_ttl(three.store, artifact, three.team, NEVER)
-    assert (expires(), lifecycle.ttl_in_force(three.find("images:v0"))) == (None, NEVER)
+    assert (expires(), lifecycle.ttl_in_force(three.store, three.find("images:v0"))) == (None, NEVER)
     lifecycle.set_artifact_ttl(three.store, artifact, three.team, INHERIT)
     assert expires() == created + 9 * DAY
     directory.set_ttl_policy(three.store, "local", TtlSetters.MEMBERS, None)
@@ -58,7 +60,45 @@ def test_what_is_shown_of_a_ttl_is_what_collecting_does(three: Scene) -> None:
     for index in (0, 1):
         found = three.find(f"images:v{index}")
         due = Book(three.views, 0).decide(found.version, three.clock.now).due_at
-        assert due == lifecycle.expires_at(found)
+        assert due == lifecycle.expires_at(three.store, found)
+
+
+def test_what_is_shown_of_a_ttl_counts_links_holds_and_policies(three: Scene) -> None:
+    three.edit("images:v0", ttl=Ttl.after(DAY))
+    created = three.find("images:v0").version.created_at
+
+    def shown() -> tuple[int | None, Ttl]:
+        found = three.find("images:v0")
+        at, ttl = lifecycle.expires_at(three.store, found), lifecycle.ttl_in_force(three.store, found)
+        assert ttl == (NEVER if at is None else Ttl.after(at - created))
+        due = {each.version_id for each in collect.plan(three.store).due}
+        assert (found.version.version_id in due) == (at is not None and at <= three.clock.now)
+        return at, ttl
+
+    scope = ScopeKind.PROJECT, three.project.project_id
+    assert shown() == (created + DAY, Ttl.after(DAY))
+    policies.set_policy(three.store, *scope, Terms(minimum=9 * DAY))
+    assert shown() == (created + 9 * DAY, Ttl.after(9 * DAY))
+    seq = three.seq
+    three.link("images:v0", "dataset/shared")
+    assert shown() == (None, NEVER)
+    assert lifecycle.expires_at(three.store, three.find("images:v0", seq), seq) == created + 9 * DAY
+    three.pass_time(30 * DAY)
+    three.unlink("dataset/shared")
+    until = three.find("images:v0").version.unlinked_at
+    assert shown()[0] == (until or 0) + three.store.config.grace
+    three.pass_time(30 * DAY)
+    assert shown()[0] is not None
+    holds.place(three.store, HoldKind.LITIGATION, *scope, "a matter")
+    assert shown() == (None, NEVER)
+
+
+def test_what_is_only_to_be_reviewed_does_not_expire(three: Scene) -> None:
+    terms = Terms(maximum=DAY, ending=Ending.REVIEW)
+    policies.set_policy(three.store, ScopeKind.PROJECT, three.project.project_id, terms)
+    assert lifecycle.expires_at(three.store, three.find("images:v0")) is None
+    three.pass_time(9 * DAY)
+    assert lifecycle.expires_at(three.store, three.find("images:v0")) is None
 
 
 @pytest.mark.parametrize("micros", [0, -1, 10**20])

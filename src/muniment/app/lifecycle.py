@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from attrs import frozen
 
-from muniment.app import catalog, directory
+from muniment.app import catalog, directory, retention
 from muniment.app.catalog import Found
 from muniment.app.log_artifact import put_alias, put_latest, put_tag
 from muniment.app.retention import Book
@@ -174,21 +174,20 @@ def purge_after(store: Store, row: VersionRow) -> Micros | None:
     return None if row.deleted_at is None else row.deleted_at + store.config.grace
 
 
-def expires_at(found: Found) -> Micros | None:
-    """Return when a version expires by the TTL of its own, its artifact or its team; ``None`` for never."""
-    version, artifact, team = found.version, found.artifact, found.team
-    for rule, micros in ((version.ttl_rule, version.ttl_micros), (artifact.ttl_rule, artifact.ttl_micros)):
-        if rule == TtlRule.NEVER.value:
-            return None
-        if rule == TtlRule.AFTER.value and micros is not None:
-            return version.created_at + micros
-    return None if team.ttl_micros is None else version.created_at + team.ttl_micros
+def expires_at(store: Store, found: Found, at: int | None = None) -> Micros | None:
+    """Return when a version is deleted if nothing is done meanwhile; ``None`` for never.
+
+    TTLs, policies, holds and links count, as they do when it is collected.
+    """
+    if found.version.state != versions.State.COMMITTED.value:
+        return None
+    return retention.explain(store, found.version, at).removed_at
 
 
-def ttl_in_force(found: Found) -> Ttl:
-    """Return the TTL that a version has by itself, its artifact or its team."""
-    at = expires_at(found)
-    return Ttl(TtlRule.NEVER) if at is None else Ttl.after(at - found.version.created_at)
+def ttl_in_force(store: Store, found: Found, at: int | None = None) -> Ttl:
+    """Return how long a version is kept in fact, counted from its creation."""
+    end = expires_at(store, found, at)
+    return Ttl(TtlRule.NEVER) if end is None else Ttl.after(max(end - found.version.created_at, 1))
 
 
 # --- artifacts -------------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ def version(opened: Store, found: Found, at: int | None = None) -> dict[str, Any
     labels = Labels(opened.views, at)
     description, metadata = texts(opened, row.description, row.metadata)
     run = labels.run(row.run_id) if row.run_id else None
-    expires = lifecycle.expires_at(found)
+    expires = lifecycle.expires_at(opened, found, at)
     links = catalog.links_of(opened.views, row.version_id, at)
     return {
         **version_line(opened, found, at),
@@ -29,7 +29,7 @@ def version(opened: Store, found: Found, at: int | None = None) -> dict[str, Any
         "created_at": clock.to_text(row.created_at),
         "user": directory.logins(opened, {row.actor}).get(row.actor, ERASED_TEXT),
         "logged_by": run.path if run else None,
-        "expires_at": None if expires is None or links else clock.to_text(expires),
+        "expires_at": None if expires is None else clock.to_text(expires),
         "links": [label.path for each in links if each.link and (label := labels.link(each.link.link_id))],
         "state": row.state,
         "description": description,

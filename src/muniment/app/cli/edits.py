@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from muniment.app import catalog, clock, lifecycle, link_artifact
+from muniment.app import catalog, clock, lifecycle, link_artifact, retention
 from muniment.app.catalog import Found
 from muniment.app.cli import describe, frame, people
 from muniment.app.cli.frame import command, store
@@ -78,7 +78,8 @@ def alias(name: str, aliases: tuple[str, ...], remove: bool, expect: str | None,
 def ttl(name: str, time: str | None, whole: bool) -> Shown:
     """Show or set how long a version lives, counted from its creation: 30d, 12h, never, or inherit.
 
-    A version that is linked in a registry does not expire while it is.
+    A version that is linked in a registry does not expire while it is; a hold or a policy may keep it longer, or let
+    it go earlier. When it expires in fact, and why, is said too.
     """
     opened = store()
     chosen = None if time is None else _ttl(time)
@@ -95,7 +96,7 @@ def ttl(name: str, time: str | None, whole: bool) -> Shown:
         found = catalog.origin(opened.views, found.version.version_id)
     values = _lives(opened, found)
     text = f"{values['name']}: {values['ttl']}, expires {values['expires_at'] or 'never'}"
-    return One(values, text + (" (while it is linked, not at all)" if values["linked"] else ""))
+    return One(values, text + f" ({values['because']})" if values["because"] else text)
 
 
 @command(
@@ -207,11 +208,13 @@ def _text(ttl: Ttl) -> str:
 
 def _lives(opened: Store, found: Found) -> dict[str, object]:
     row = found.version
-    expires = lifecycle.expires_at(found)
+    decision = retention.explain(opened, row)
+    expires, unsaid = decision.removed_at, decision.because[0].rule == "P7"
     return {
         "name": describe.source_name(found),
         "ttl": _text(Ttl(TtlRule(row.ttl_rule), row.ttl_micros)),
-        "in_force": _text(lifecycle.ttl_in_force(found)),
+        "in_force": _text(lifecycle.ttl_in_force(opened, found)),
         "expires_at": None if expires is None else clock.to_text(expires),
+        "because": None if unsaid else decision.why,
         "linked": bool(catalog.links_of(opened.views, row.version_id)),
     }

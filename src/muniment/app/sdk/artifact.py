@@ -126,13 +126,16 @@ class Artifact(Committing):
 
     @property
     def ttl(self) -> timedelta | None:
-        """How long the version is kept, counted from when it was logged; ``None`` for ever."""
+        """How long the version is kept, counted from when it was logged; ``None`` for ever.
+
+        Once it is saved, this is what collecting does: a link suspends a TTL, a hold or a policy may keep it longer.
+        """
         ttl = self.said.ttl
+        if self._found is not None and ttl == self.seen.ttl:
+            return from_ttl(lifecycle.ttl_in_force(self.store, self._found, self._at))
         if ttl.rule is TtlRule.INHERIT:
-            found = self._version("ttl")
-            if ttl != self.seen.ttl:
-                raise ArtifactNotLoggedError(TTL, self)
-            return from_ttl(lifecycle.ttl_in_force(found))
+            self._version("ttl")
+            raise ArtifactNotLoggedError(TTL, self)
         return from_ttl(ttl)
 
     @ttl.setter
