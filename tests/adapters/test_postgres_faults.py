@@ -276,6 +276,14 @@ def test_a_role_that_may_not_make_tables_is_told_so(url: str) -> None:
         postgres_ledger(url.replace("postgres@", "guest@"), Dial())
 
 
+def test_a_role_that_may_not_use_the_schema_is_told_so_not_that_it_is_damaged(url: str) -> None:
+    running().sql("DO $$ BEGIN CREATE ROLE guest LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$")
+    postgres_ledger(url, Dial()).close()
+    with pytest.raises(StorageError, match=r"the role may not use the schema \w+ — grant it USAGE") as refused:
+        postgres_ledger(url.replace("postgres@", "guest@"), Dial())
+    assert not isinstance(refused.value, CorruptError)
+
+
 # --- damage ----------------------------------------------------------------------------------------------------------
 
 

@@ -305,6 +305,8 @@ def test_encryption_is_asked_of_the_server(server: S3Server, wire: Wire) -> None
     assert Encryption("aws:kms", "key").arguments() == {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "key"}
     with pytest.raises(InvalidValueError, match="MUNIMENT_S3_SSE=aws:kms"):
         Encryption(None, "key")
+    with pytest.raises(InvalidValueError, match="'aes256' is no encryption — write AES256 or aws:kms"):
+        Encryption("aes256")
 
 
 def test_a_fork_makes_connections_of_its_own(server: S3Server) -> None:

@@ -100,7 +100,7 @@ def test_everything_may_lie_elsewhere(tmp_path: Path, own_home: Path) -> None:
 @pytest.mark.parametrize(
     ("place", "text"),
     [
-        ("nope://bucket/prefix", "names nope://, which this version cannot use — give a path"),
+        ("nope://bucket/prefix", "names nope://, which cannot be used for it — give (a|the) path .*, or "),
         ("mysql://host/db", "names mysql://"),
         ("file://host/path", "names another machine, 'host'"),
         ("file://relative", "names another machine, 'relative'"),
@@ -109,6 +109,19 @@ def test_everything_may_lie_elsewhere(tmp_path: Path, own_home: Path) -> None:
 def test_a_place_that_this_version_cannot_use_is_named(setting: str, place: str, text: str) -> None:
     with pytest.raises(InvalidValueError, match=f"MUNIMENT_{setting.upper()} {text}"):
         opened(**{setting: place})
+
+
+@pytest.mark.parametrize("setting", ["ledger", "vault", "blobs"])
+def test_a_url_with_a_slash_too_few_is_named(setting: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InvalidValueError, match=f"MUNIMENT_{setting.upper()}='s3:/b/x' is neither a URL nor"):
+        opened(**{setting: "s3:/b/x"})
+    assert not (tmp_path / "s3:").exists()
+
+
+def test_the_folder_of_a_ledger_is_made(tmp_path: Path) -> None:
+    use(ledger=str(tmp_path / "new" / "folder" / "l.sqlite3"))
+    assert (tmp_path / "new" / "folder" / "l.sqlite3").is_file()
 
 
 # --- what is in the way ----------------------------------------------------------------------------------------------

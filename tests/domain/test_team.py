@@ -167,6 +167,13 @@ def test_a_place_with_a_secret_in_it_is_refused_without_telling_it(text: str) ->
     assert "token@" not in str(refused.value)
 
 
+@pytest.mark.parametrize("text", ["s3:/bucket/a", "s3:bucket/a", "file:/srv/blobs"])
+def test_a_url_with_a_slash_too_few_is_no_folder(text: str) -> None:
+    with pytest.raises(InvalidValueError, match=r"neither a URL nor plainly a path — write .* or \./ before a folder"):
+        storage_place(text)
+    assert storage_place(f"./{text}") == f"./{text}"
+
+
 @pytest.mark.parametrize("text", ["", "  ", "s3://a\nb"])
 def test_a_place_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(InvalidValueError, match="names no place for blobs"):

@@ -225,8 +225,16 @@ def one_at_a_time(connection: Connection, schema: str) -> Iterator[Cursor]:
 
 
 def has_schema(cursor: Connection | Cursor, schema: str) -> bool:
-    """Whether the schema is there; a role that may not make one can be given one."""
-    return bool(cursor.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s::text", (schema,)).fetchall())
+    """Whether the schema is there; a role that may not make one can be given one.
+
+    One that the role may not look into is StorageError: what is in it seems not to be there.
+    """
+    usable = "SELECT has_schema_privilege(oid, 'USAGE') FROM pg_namespace WHERE nspname = %s::text"
+    found = cursor.execute(usable, (schema,)).fetchall()
+    if found == [(False,)]:
+        msg = f"the role may not use the schema {schema} — grant it USAGE, or name another schema by ?schema="
+        raise StorageError(msg)
+    return bool(found)
 
 
 @define(eq=False)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 from urllib.parse import unquote, urlsplit
 
 from attrs import define, evolve
@@ -20,6 +20,7 @@ from muniment.app.projections import FOLDS
 from muniment.app.store import Store
 from muniment.domain.checkpoint import log_name
 from muniment.domain.errors import InvalidValueError, NotFoundError, ReadOnlyError, StorageError
+from muniment.domain.team import SCHEME_ALONE
 
 if TYPE_CHECKING:
     from muniment.adapters.blobs.cache import BlobCache
@@ -30,6 +31,14 @@ if TYPE_CHECKING:
     from muniment.adapters.witness_folder import WitnessFolder
     from muniment.app.store import Notary
     from muniment.domain.ports import BlobStore, Context, Ledger, ObjectStore, ReferenceStore, Vault
+
+
+KINDS: Final = {
+    "ledger": "a path such as ./ledger.sqlite3, or postgresql://user@host/database",
+    "vault": "the path of a folder such as ./vault, or postgresql://user@host/database",
+    "blobs": "the path of a folder such as ./blobs, s3://bucket/prefix, or a URL that fsspec knows",
+}
+"""What each setting that names a place takes."""
 
 
 def open_store(config: Config, *, source: str = "sdk") -> Store:
@@ -216,7 +225,11 @@ def open_ledger(config: Config) -> SqliteLedger | PostgresLedger:
     """Open the ledger alone."""
     _home(config)
     url = config["ledger"] or ""
-    return _postgres_ledger(url) if _is_postgres(url) else _sqlite_ledger(_local(config, "ledger", "ledger.sqlite3"))
+    if _is_postgres(url):
+        return _postgres_ledger(url)
+    path = _local(config, "ledger", "ledger.sqlite3")
+    _make_folder("ledger", path.parent)
+    return _sqlite_ledger(path)
 
 
 def at_place(config: Config, name: str, place: str, *, there: bool) -> Config:
@@ -327,10 +340,13 @@ def _local(config: Config, name: str, default: str) -> Path:
     """Return a path below the home folder, or where the settings say; other kinds of places are not known yet."""
     value = config[name]
     if value is None or "://" not in value:
+        if value is not None and SCHEME_ALONE.match(value):
+            msg = f"MUNIMENT_{name.upper()}={value!r} is neither a URL nor plainly a path — give {KINDS[name]}"
+            raise InvalidValueError(msg)
         return config.path(name, default)
     parts = urlsplit(value)
     if parts.scheme != "file":
-        msg = f"MUNIMENT_{name.upper()} names {parts.scheme}://, which this version cannot use — give a path"
+        msg = f"MUNIMENT_{name.upper()} names {parts.scheme}://, which cannot be used for it — give {KINDS[name]}"
         raise InvalidValueError(msg)
     if parts.netloc not in {"", "localhost"} or not parts.path.startswith("/"):
         msg = f"MUNIMENT_{name.upper()} names another machine, {parts.netloc!r} — write file:///path, or give a path"
@@ -340,9 +356,13 @@ def _local(config: Config, name: str, default: str) -> Path:
 
 def _folder(config: Config, name: str, default: str) -> Path:
     folder = _local(config, name, default)
+    _make_folder(name, folder)
+    return folder
+
+
+def _make_folder(name: str, folder: Path) -> None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         msg = f"the folder of the {name} cannot be made at {folder} ({error.strerror}) — check MUNIMENT_{name.upper()}"
         raise StorageError(msg) from error
-    return folder

@@ -77,9 +77,7 @@ def ledger(source: Movable, target: Movable, *, progress: Progress = SILENT) -> 
 
     What is recorded in the source meanwhile stays there: let nobody write until they use the new one.
     """
-    if source.is_unused():
-        msg = "there is nothing to carry over: the ledger named first is empty — check its place"
-        raise NotFoundError(msg)
+    require_used(source)
     with source.cargo() as cargo:
         if target.is_unused():
             progress.ahead("carrying events", source.head().size)
@@ -89,6 +87,13 @@ def ledger(source: Movable, target: Movable, *, progress: Progress = SILENT) -> 
         return Moved(*_proved(source, target, source.origin), done=False)
     msg = "the target holds something else — name an empty one, such as another schema (?schema=…) or another file"
     raise StorageError(msg)
+
+
+def require_used(source: Movable) -> None:
+    """Refuse to carry an empty ledger, before there is a target."""
+    if source.is_unused():
+        msg = "there is nothing to carry over: the ledger named first is empty — check its place"
+        raise NotFoundError(msg)
 
 
 def _proved(source: Movable, target: Movable, origin: str) -> tuple[int, bytes]:

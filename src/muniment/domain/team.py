@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from typing import ClassVar, Final, TypeAlias, assert_never
 
 from attrs import evolve as replace
@@ -14,6 +15,8 @@ from muniment.domain.values import Audit, Erased, Micros, OrganisationId, Princi
 
 NAMES_A_USER: Final = frozenset({"abfs", "abfss", "hdfs", "sftp", "smb", "ssh", "webhdfs"})
 """The schemes of places where what is before an ``@`` is no secret."""
+SCHEME_ALONE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?!//)")
+"""How a path begins that is more likely a URL with a slash too few, such as ``s3:/bucket``."""
 
 
 class TtlSetters(enum.Enum):
@@ -150,6 +153,9 @@ def storage_place(text: str) -> str:
         raise InvalidValueError(msg)
     scheme, named, rest = text.partition("://")
     if not named:
+        if SCHEME_ALONE.match(text):
+            msg = f"{text!r} is neither a URL nor plainly a path — write s3://bucket/prefix, or ./ before a folder"
+            raise InvalidValueError(msg)
         return text
     user, at, _ = rest.partition("/")[0].rpartition("@")
     if (at and (":" in user or scheme.lower() not in NAMES_A_USER)) or "?" in rest or "#" in rest:

@@ -48,6 +48,18 @@ def test_a_ledger_that_is_not_there_is_not_made(muniment: Run, tmp_path: Path) -
     assert not absent.exists()
 
 
+def test_an_empty_ledger_is_not_carried_and_leaves_nothing(muniment: Run, tmp_path: Path) -> None:
+    said = muniment("migrate", running().url(), str(tmp_path / "new" / "ledger.sqlite3"), status=1).err
+    assert said.startswith("error: there is nothing to carry over")
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_ledger_is_carried_into_a_folder_that_is_not_there_yet(muniment: Run, store: Path, tmp_path: Path) -> None:
+    target = tmp_path / "new" / "ledger.sqlite3"
+    muniment("migrate", str(store / "ledger.sqlite3"), str(target))
+    assert target.parent.stat().st_mode & 0o777 == 0o700
+
+
 def test_a_vault_that_is_not_there_is_not_made(muniment: Run, tmp_path: Path) -> None:
     said = muniment("migrate", "--vault", str(tmp_path / "absent"), running().url(), status=1).err
     assert said.startswith("error: there is no vault at ")

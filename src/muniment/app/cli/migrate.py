@@ -36,12 +36,10 @@ def migrate(source: str, target: str, vault: bool) -> Shown:
 def _ledger(config: Config, source: str, target: str) -> One:
     one = bootstrap.at_place(config, "ledger", source, there=True)
     other = bootstrap.at_place(config, "ledger", target, there=False)
-    with (
-        closing(bootstrap.open_ledger(one)) as old,
-        closing(bootstrap.open_ledger(other)) as new,
-        watched() as progress,
-    ):
-        moved = carrying.ledger(old, new, progress=progress)
+    with closing(bootstrap.open_ledger(one)) as old:
+        carrying.require_used(old)
+        with closing(bootstrap.open_ledger(other)) as new, watched() as progress:
+            moved = carrying.ledger(old, new, progress=progress)
     values = {"events": moved.events, "root": moved.root.hex(), "done": moved.done}
     return One(values, f"{_what(done=moved.done)} {moved.events} events, root {moved.root.hex()}")
 

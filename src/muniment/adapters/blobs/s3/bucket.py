@@ -21,20 +21,28 @@ SAID: Final = b'{"store":"muniment","layout":1}\n'
 WRONG: Final = b64encode(sha256(b"something else").digest()).decode()
 MISMATCHES: Final = frozenset({"BadDigest", "InvalidDigest", "XAmzContentChecksumMismatch"})
 """How a server may say that the bytes are not what their checksum says."""
+GIVEN_AWAY: Final = "MUNIMENT_BLOBS holds a name or password — give them by the SDK's own variables or files"
 LONGEST_KEY: Final = 1024
 _NAME: Final = re.compile(r"(?!\.)[\w.+=@-]+(/[\w.+=@-]+)*", re.ASCII)
 _BUCKET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]")
 _DOTS: Final = frozenset({".", ".."})
+ALGORITHMS: Final = ("AES256", "aws:kms", "aws:kms:dsse")
 
 
 @frozen
 class Encryption:
-    """How the server is to encrypt what is put: ``AES256``, ``aws:kms`` or what else it knows, and with which key."""
+    """How the server is to encrypt what is put, one of ``ALGORITHMS``, and with which key.
+
+    Any other is refused: a server may ignore what it does not know, and keep everything in the clear.
+    """
 
     algorithm: str | None = None
     kms_key: str | None = None
 
     def __attrs_post_init__(self) -> None:
+        if self.algorithm is not None and self.algorithm not in ALGORITHMS:
+            msg = f"MUNIMENT_S3_SSE={self.algorithm!r} is no encryption — write {' or '.join(ALGORITHMS)}"
+            raise InvalidValueError(msg)
         if self.kms_key is not None and not (self.algorithm or "").startswith("aws:kms"):
             msg = "MUNIMENT_S3_SSE_KMS_KEY_ID needs MUNIMENT_S3_SSE=aws:kms or aws:kms:dsse — set that too"
             raise InvalidValueError(msg)
@@ -72,7 +80,7 @@ class Bucket:
         fits = parts.scheme == "s3" and _BUCKET.fullmatch(parts.netloc) and not (parts.query or parts.fragment)
         if not fits or (prefix and not _is_name(prefix)):
             msg = f"MUNIMENT_BLOBS={url!r} names no place in a bucket — write s3://bucket/prefix, plain ASCII"
-            raise InvalidValueError(msg if "@" not in parts.netloc else "MUNIMENT_BLOBS holds a name or password")
+            raise InvalidValueError(msg if "@" not in parts.netloc else GIVEN_AWAY)
         return cls(client, parts.netloc, f"{prefix}/" if prefix else "", encryption)
 
     def key(self, name: str) -> str:
