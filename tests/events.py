@@ -21,6 +21,7 @@ from muniment.domain import (
     organisation,
     policy,
     principal,
+    processing,
     project,
     redaction,
     registry,
@@ -63,6 +64,7 @@ AGGREGATES: Final = (
     data_subject,
     request,
     policy,
+    processing,
     redaction,
 )
 

@@ -112,7 +112,8 @@ def test_what_people_typed_never_stands_among_the_facts(class_: type) -> None:
         assert {*json.loads(written.words or b"{}")} <= set(words_of(class_))
         assert (written.words is None) == (not words_of(class_))
         digests = [value for name in words_of(class_) if isinstance(value := getattr(event, name), str)]
-        assert not [value for value in digests if len(value) == 64 and value.encode() in written.facts]
+        known = [value for value in digests if len(value) == 64 and value not in facts.values()]
+        assert not [value for value in known if value.encode() in written.facts]
 
     check()
 

@@ -20,6 +20,7 @@ from tests.events import deciders, fields, tier
 DOCUMENT: Final = Path(__file__).resolve().parents[2] / "docs" / "format" / "events.md"
 STREAMS: Final = {
     "access": ("what a principal looked at and was denied", "`<principal>:x`"),
+    "activity": ("what data is processed for", "`<activity>`"),
     "alias": ("an alias of an artifact or a collection", "`<artifact or collection>:a:<32 random characters>`"),
     "approval": ("what one person proposes and another approves", "`<proposal>`"),
     "artifact": ("an artifact", "`<artifact>`"),

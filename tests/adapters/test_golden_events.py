@@ -17,6 +17,7 @@ from muniment.domain import (
     organisation,
     policy,
     principal,
+    processing,
     project,
     redaction,
     registry,
@@ -39,6 +40,24 @@ D2: Any = "2" * 64
 ADMIN: Final = Role.ADMIN
 
 GOLDEN: Final[dict[str, tuple[Any, str, str | None]]] = {
+    "activity.declared.1": (
+        processing.ActivityDeclared(
+            scope=hold.ScopeKind.PROJECT,
+            target=A,
+            part=processing.Part.CONTROLLER,
+            special=False,
+            name="faces",
+            purpose="research",
+            legal_basis=processing.LegalBasis.CONSENT,
+            recipients="none",
+            contacts=S,
+        ),
+        '{"contacts":' + SLOT + ',"legal_basis":"6(1)(a)","part":"controller","scope":"project","special":false,"target":"'
+        + A
+        + '"}',
+        '{"name":"faces","purpose":"research","recipients":"none"}',
+    ),
+    "activity.ended.1": (processing.ActivityEnded(), "{}", None),
     "alias.latest-moved.1": (alias.LatestMoved(A), '{"to":"' + A + '"}', None),
     "alias.latest-removed.1": (alias.LatestRemoved(A), '{"before":"' + A + '"}', None),
     "alias.moved.1": (alias.AliasMoved(A, None, "production"), '{"to":"' + A + '"}', '{"alias":"production"}'),
@@ -204,6 +223,11 @@ GOLDEN: Final[dict[str, tuple[Any, str, str | None]]] = {
         report.ReportGenerated(7, D1, "audit-trail", D2),
         '{"root":"' + D1 + '","size":7}',
         '{"manifest":"' + D2 + '","report":"audit-trail"}',
+    ),
+    "report.values-revealed.1": (
+        report.ValuesRevealed(7, "audit-trail", S),
+        '{"reason":' + SLOT + ',"size":7}',
+        '{"report":"audit-trail"}',
     ),
     "request.certified.1": (
         request.CertificateIssued(A, B, S),

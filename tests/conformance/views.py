@@ -230,6 +230,27 @@ class ViewsConformance:
         assert count() == 3
         assert stand.views.count(VersionRow, artifact_id="a", order="index") == 4
 
+    def test_rows_of_many_values_are_gathered_at_once_as_of_now_or_then(self, stand: Stand) -> None:
+        stand.apply([Insert(version("v0")), Insert(version("v1", 1)), Insert(version("v2", 2))], 1)
+        stand.apply([Insert(alias("s0")), Insert(alias("s1", name="a")), Insert(alias("s2", "p"))], 2)
+        stand.apply([Patch(VersionRow, ("v1",), {"state": "deleted"}), Close(AliasRow, ("s0",))], 3)
+
+        def keys(*ids: Cell, at: int | None = None) -> list[str]:
+            found = stand.views.gather(VersionRow, "version_id", ids, at=at)
+            return sorted(f"{row.version_id} {row.state}" for row in found)
+
+        def slots(*owners: Cell, at: int | None = None) -> list[str]:
+            return sorted(row.slot for row in stand.views.gather(AliasRow, "owner_id", owners, at=at))
+
+        assert keys("v1", "v0", "v1", "none") == ["v0 committed", "v1 deleted"]
+        assert keys("v1", "v2", at=2) == ["v1 committed", "v2 committed"]
+        assert [keys(at=1), keys("v0", at=0), keys(None, "\0", "\ud800", 2**80)] == [[], [], []]
+        assert (slots("o", "p"), slots("o", "p", at=2), slots("q")) == (["s1", "s2"], ["s0", "s1", "s2"], [])
+        several = stand.views.gather(VersionRow, "state", ("committed", "deleted"), artifact_id="a")
+        assert len(several) == 3
+        with pytest.raises(ValueError, match="no key and no lookup"):
+            stand.views.gather(VersionRow, "digest", ("d",))
+
     def test_lookups_that_the_table_does_not_declare_are_programming_errors(self, stand: Stand) -> None:
         with pytest.raises(ValueError, match="no key and no unique set"):
             stand.views.find(AliasRow, alias="best")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TypeVar
 
 from attrs import define, field, frozen
@@ -142,6 +142,17 @@ class Labels:
         row, gone = self._rows[kind, id_]
         assert row is None or isinstance(row, kind)  # noqa: S101 (the key of the memory says so)
         return row, gone
+
+    def learn(self, kind: type[R], key: str, ids: Collection[str]) -> None:
+        """Look rows up many at a time, so that asking for them costs nothing; what ended is found when asked for."""
+        unknown = sorted(id_ for id_ in ids if (kind, id_) not in self._rows)
+        for row in self.views.gather(kind, key, unknown, at=self.at):
+            self._rows[kind, getattr(row, key)] = (row, False)
+
+    def forget(self, most: int) -> None:
+        """Let go of what was looked up once it is more than *most* rows."""
+        if len(self._rows) > most:
+            self._rows.clear()
 
     def _last(self, kind: type[R], id_: str, key: dict[str, str]) -> R | None:
         """Return the row as it was before the event that ended it."""

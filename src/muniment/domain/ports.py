@@ -268,27 +268,22 @@ class FileStat(Protocol):
     @property
     def st_dev(self) -> int:
         """The file system it lies on."""
-        ...
 
     @property
     def st_ino(self) -> int:
         """Its number there."""
-        ...
 
     @property
     def st_size(self) -> int:
         """Its length in bytes."""
-        ...
 
     @property
     def st_mtime_ns(self) -> int:
         """When its content changed last, in nanoseconds since 1970."""
-        ...
 
     @property
     def st_ctime_ns(self) -> int:
         """When anything about it changed last, in nanoseconds since 1970."""
-        ...
 
 
 FileDigests: TypeAlias = tuple[Digest, str | None]
@@ -304,11 +299,9 @@ class FileMemory(Protocol):
 
     def get_many(self, files: Mapping[str, FileStat]) -> dict[str, FileDigests]:
         """Return the digests of those absolute paths that look exactly as they did when they were hashed."""
-        ...
 
     def put_many(self, files: Mapping[str, tuple[FileStat, FileDigests]], seen_at: Micros) -> None:
         """Remember digests of files that were read after *seen_at*, when the first of them was looked at."""
-        ...
 
 
 # --- the vault -------------------------------------------------------------------------------------------------------
@@ -445,7 +438,6 @@ class Views(Protocol):
 
     def find(self, kind: type[R], /, *, at: int | None = None, **equal: Cell) -> R | None:
         """Return the one row whose key or unique columns have these values."""
-        ...
 
     def select(
         self,
@@ -460,11 +452,17 @@ class Views(Protocol):
         **equal: Cell,
     ) -> list[R]:
         """Return rows by a lookup of the table, in its order."""
-        ...
+
+    def gather(
+        self, kind: type[R], column: str, values: Collection[Cell], /, *, at: int | None = None, **equal: Cell
+    ) -> list[R]:
+        """Return the rows of many values of one column at once, in any order: see ``find`` and ``select`` for which.
+
+        *column* with *equal* is the key, or what a lookup asks to be equal; a value of ``None`` finds nothing.
+        """
 
     def count(self, kind: type[Row], /, *, order: str, at: int | None = None, **equal: Cell) -> int:
         """Return how many rows a lookup has."""
-        ...
 
 
 class Transaction(Protocol):

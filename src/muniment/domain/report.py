@@ -9,7 +9,7 @@ from attrs import frozen
 
 from muniment.domain.decider import Decider, Event
 from muniment.domain.errors import ConflictError
-from muniment.domain.values import Audit, Digest, Words
+from muniment.domain.values import Audit, Digest, Personal, Words
 
 
 @frozen
@@ -24,7 +24,18 @@ class ReportGenerated(Event):
     manifest: Words[Digest]
 
 
-ReportEvent: TypeAlias = ReportGenerated
+@frozen
+class ValuesRevealed(Event):
+    """Personal values are shown in a report of the first *size* events, for a reason."""
+
+    audit: ClassVar[Audit] = Audit.GOVERNANCE
+
+    size: int
+    report: Words[str]
+    reason: Personal[str]
+
+
+ReportEvent: TypeAlias = ReportGenerated | ValuesRevealed
 
 
 @frozen
@@ -42,11 +53,19 @@ def generate(report: Report, generated: ReportGenerated) -> list[ReportEvent]:
     return [generated]
 
 
+def reveal(report: Report, revealed: ValuesRevealed) -> list[ReportEvent]:
+    """Say that personal values are shown, each time that they are."""
+    del report
+    return [revealed]
+
+
 def evolve(report: Report, event: ReportEvent) -> Report:
     """Return the state after an event."""
     match event:
         case ReportGenerated():
             return replace(report, made=True)
+        case ValuesRevealed():
+            return report
         case _:
             assert_never(event)
 

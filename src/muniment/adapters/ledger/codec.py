@@ -27,6 +27,7 @@ from muniment.domain import (
     organisation,
     policy,
     principal,
+    processing,
     project,
     redaction,
     registry,
@@ -44,6 +45,8 @@ T = TypeVar("T")
 Fields: TypeAlias = dict[str, Any]
 
 WIRE_NAMES: Final[Mapping[str, type]] = {
+    "activity.declared.1": processing.ActivityDeclared,
+    "activity.ended.1": processing.ActivityEnded,
     "alias.latest-moved.1": alias.LatestMoved,
     "alias.latest-removed.1": alias.LatestRemoved,
     "alias.moved.1": alias.AliasMoved,
@@ -102,6 +105,7 @@ WIRE_NAMES: Final[Mapping[str, type]] = {
     "registry.types-added.1": registry.AcceptedTypesAdded,
     "registry.visibility-changed.1": registry.VisibilityChanged,
     "report.generated.1": report.ReportGenerated,
+    "report.values-revealed.1": report.ValuesRevealed,
     "request.certified.1": request.CertificateIssued,
     "request.closed.1": request.RequestClosed,
     "request.decided.1": request.RequestDecided,

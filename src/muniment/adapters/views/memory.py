@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from operator import attrgetter
 from typing import Any, TypeAlias, TypeVar
@@ -273,6 +273,19 @@ class MemoryViews:
             _downwards(places, high) if descending else places[low : high if limit is None else min(high, low + limit)]
         )
         return [place[2].row for place in islice(ordered, limit)]
+
+    def gather(
+        self, kind: type[R], column: str, values: Collection[Cell], /, *, at: int | None = None, **equal: Cell
+    ) -> list[R]:
+        """Return the rows of many values of one column at once, in any order."""
+        shape.require_past(kind, past=at is not None)
+        found, shelf = shape.gathered(kind, (column, *equal)), self._shelves[kind]
+        wanted = [{**equal, column: value} for value in dict.fromkeys(values) if value is not None]
+        if found is None:
+            rows = (self.find(kind, at=at, **each) for each in wanted)
+            return [row for row in rows if row is not None]
+        groups = (shelf.group(found, tuple(each[name] for name in found.equal), at) for each in wanted)
+        return [place[2].row for places in groups for place in places]
 
     def count(self, kind: type[Row], /, *, order: str, at: int | None = None, **equal: Cell) -> int:
         """Return how many rows a lookup has."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -178,6 +179,16 @@ class PostgresViews:
         rows = self._rows(wanted.sql, (*wanted.bind(values, at, after), limit))
         return [kind(*row) for row in rows]
 
+    def gather(
+        self, kind: type[R], column: str, values: Collection[Cell], /, *, at: int | None = None, **equal: Cell
+    ) -> list[R]:
+        """Return the rows of many values of one column at once, in any order."""
+        nothing, others = _apart(equal)
+        wanted = plan(kind).gather(column, tuple(equal), nothing, past=at is not None)
+        known = [value for value in dict.fromkeys(values) if value is not None and shape.can_be_held(value)]
+        rows = self._rows(wanted.sql, wanted.bind((json.dumps(known), *others), at)) if known else []
+        return [kind(*row) for row in rows]
+
     def count(self, kind: type[Row], /, *, order: str, at: int | None = None, **equal: Cell) -> int:
         """Return how many rows a lookup has."""
         nothing, values = _apart(equal)
@@ -186,7 +197,7 @@ class PostgresViews:
         return int(rows[0][0]) if rows else 0
 
     def _rows(self, sql: str, parameters: tuple[Cell, ...]) -> list[tuple[Any, ...]]:
-        if all(map(_can_be_held, parameters)):
+        if all(map(shape.can_be_held, parameters)):
             return self.ask(sql, parameters)
         return []  # a value that no column can hold equals none
 
@@ -196,11 +207,3 @@ def _apart(equal: dict[str, Cell]) -> tuple[frozenset[str], tuple[Cell, ...]]:
     nothing = frozenset(name for name, cell in equal.items() if cell is None)
     return nothing, tuple(cell for cell in equal.values() if cell is not None)
 
-
-def _can_be_held(cell: Cell) -> bool:
-    if isinstance(cell, str):
-        try:
-            return b"\0" not in cell.encode()
-        except UnicodeEncodeError:
-            return False
-    return cell is None or -LARGEST - 1 <= cell <= LARGEST

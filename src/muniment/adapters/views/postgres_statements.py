@@ -81,6 +81,7 @@ class Plan:
     finds: dict[tuple[tuple[str, ...], bool], Select] = field(factory=dict)
     selects: dict[tuple[tuple[str, ...], str, bool, bool, bool, frozenset[str]], Select] = field(factory=dict)
     counts: dict[tuple[tuple[str, ...], str, bool, frozenset[str]], Select] = field(factory=dict)
+    gathers: dict[tuple[str, tuple[str, ...], frozenset[str], bool], Select] = field(factory=dict)
 
     def patch(self, names: tuple[str, ...]) -> str:
         """Return the insert of a copy of the row just closed that differs in *names*, given in field order."""
@@ -109,6 +110,13 @@ class Plan:
                 self.kind, names, order, nothing, past=past, after=after, descending=descending
             )
         return self.selects[wanted]
+
+    def gather(self, column: str, names: tuple[str, ...], nothing: frozenset[str], *, past: bool) -> Select:
+        """Return the statement for the rows of many values of one column, which come first, as a JSON array."""
+        wanted = (column, names, nothing, past)
+        if wanted not in self.gathers:
+            self.gathers[wanted] = _gather(self.kind, column, names, nothing, past=past)
+        return self.gathers[wanted]
 
     def count(self, names: tuple[str, ...], order: str, nothing: frozenset[str], *, past: bool) -> Select:
         """Return the statement for the number of rows of a lookup."""
@@ -197,6 +205,22 @@ def _select(
     sort = ", ".join([_sorted(kind, order, descending=descending), *_ties(kind, {*names, order})])
     rows = " UNION ALL ".join(f"SELECT {cells} {arm.sql}" for arm in arms)
     return Select(f"{rows} ORDER BY {sort} LIMIT %s::bigint", "".join(arm.pattern for arm in arms))
+
+
+def _gather(kind: type[Row], column: str, names: tuple[str, ...], nothing: frozenset[str], *, past: bool) -> Select:
+    shape.require_past(kind, past=past)
+    shape.gathered(kind, (column, *names))
+    type_ = "bigint" if column in shape.integers(kind) else "text"
+    many = f"ANY(ARRAY(SELECT value::{type_} FROM json_array_elements_text(%s::json) AS each(value)))"
+    equal = "".join(
+        f" AND {quoted(name)} IS NULL" if name in nothing else f" AND {quoted(name)} = {_cast(kind, name)}"
+        for name in names
+    )
+    rows = f"SELECT {listed(shape.columns(kind))} FROM {quoted(kind.table.name)} WHERE {quoted(column)} = {many}{equal}"
+    if not past:
+        return Select(f"{rows} AND {LIVE}", "v")
+    live = f"{rows} AND {LIVE} AND from_seq <= %s"
+    return Select(f"{live} UNION ALL {rows} AND {PAST} AND to_seq > %s AND from_seq <= %s", "vtvtt")
 
 
 def _arms(

@@ -61,6 +61,27 @@ def lookup(kind: type[Row], names: Collection[str], order: str) -> Lookup:
     raise ValueError(msg)
 
 
+def gathered(kind: type[Row], names: Collection[str]) -> Lookup | None:
+    """Return the lookup by *names* in whatever order, ``None`` if they are the key; ValueError if neither."""
+    if set(names) == set(kind.table.key):
+        return None
+    for candidate in kind.table.lookups:
+        if set(names) == set(candidate.equal):
+            return candidate
+    msg = f"{kind.table.name} has no key and no lookup by {sorted(names)} — see muniment.domain.rows"
+    raise ValueError(msg)
+
+
+def can_be_held(cell: Cell) -> bool:
+    """Whether a column of either database can hold a value."""
+    if isinstance(cell, str):
+        try:
+            return b"\0" not in cell.encode()
+        except UnicodeEncodeError:
+            return False
+    return cell is None or -(2**63) <= cell < 2**63
+
+
 @once
 def patched(kind: type[Row], names: tuple[str, ...]) -> tuple[str, ...]:
     """Return the columns to patch in the order of the fields; ValueError if one is unknown or part of the key."""

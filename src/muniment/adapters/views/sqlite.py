@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
@@ -158,6 +159,17 @@ class SqliteViews:
         wanted = plan(kind).select(tuple(equal), order, past=at is not None, after=given, descending=descending)
         parameters = wanted.bind(tuple(equal.values()), at, after)
         return [kind(*row) for row in self._rows(wanted.sql, (*parameters, -1 if limit is None else limit))]
+
+    def gather(
+        self, kind: type[R], column: str, values: Collection[Cell], /, *, at: int | None = None, **equal: Cell
+    ) -> list[R]:
+        """Return the rows of many values of one column at once, in any order."""
+        wanted = plan(kind).gather(column, tuple(equal), past=at is not None)
+        known = [value for value in dict.fromkeys(values) if value is not None and shape.can_be_held(value)]
+        if not known:
+            return []
+        parameters = wanted.bind((json.dumps(known), *equal.values()), at)
+        return [kind(*row) for row in self._rows(wanted.sql, parameters)]
 
     def count(self, kind: type[Row], /, *, order: str, at: int | None = None, **equal: Cell) -> int:
         """Return how many rows a lookup has."""

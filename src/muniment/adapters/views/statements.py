@@ -122,6 +122,7 @@ class Plan:
     finds: dict[tuple[tuple[str, ...], bool], Select] = field(factory=dict)
     selects: dict[tuple[tuple[str, ...], str, bool, bool, bool], Select] = field(factory=dict)
     counts: dict[tuple[tuple[str, ...], str, bool], Select] = field(factory=dict)
+    gathers: dict[tuple[str, tuple[str, ...], bool], Select] = field(factory=dict)
 
     def patch(self, names: tuple[str, ...]) -> str:
         """Return the insert of a copy of the row just closed that differs in *names*, given in field order."""
@@ -150,6 +151,12 @@ class Plan:
             sql = " UNION ALL ".join(f"SELECT {cells} {arm.sql}" for arm in arms)
             self.selects[wanted] = Select(f"{sql} ORDER BY {sort} LIMIT ?", "".join(arm.pattern for arm in arms))
         return self.selects[wanted]
+
+    def gather(self, column: str, names: tuple[str, ...], *, past: bool) -> Select:
+        """Return the statement for the rows of many values of one column, which come first, as a JSON array."""
+        if (column, names, past) not in self.gathers:
+            self.gathers[column, names, past] = _gather(self.kind, column, names, past=past)
+        return self.gathers[column, names, past]
 
     def count(self, names: tuple[str, ...], order: str, *, past: bool) -> Select:
         """Return the statement for the number of rows of a lookup."""
@@ -224,6 +231,21 @@ def _find(kind: type[Row], names: tuple[str, ...], *, past: bool) -> Select:
         " ORDER BY to_seq, from_seq LIMIT 1"
     )
     return Select(f"{live} AND from_seq <= ? UNION ALL SELECT * FROM ({ended})", "vtvt")
+
+
+def _gather(kind: type[Row], column: str, names: tuple[str, ...], *, past: bool) -> Select:
+    shape.require_past(kind, past=past)
+    found = shape.gathered(kind, (column, *names))
+    equal = "".join(f" AND {quoted(name)} IS ?" for name in names)
+    cells, table = listed(shape.columns(kind)), quoted(kind.table.name)
+    among = f"WHERE {quoted(column)} IN (SELECT value FROM json_each(?)){equal}"
+    source = "" if found is None else _source(kind, found)
+    live = f"SELECT {cells} FROM {table}{source} {among} AND {LIVE}"
+    if not past:
+        return Select(live, "v")
+    index = "" if found is None else f" INDEXED BY {quoted(_past_index(kind, found.equal))}"
+    ended = f"SELECT {cells} FROM {table}{index} {among} AND {PAST} AND to_seq > ? AND from_seq <= ?"
+    return Select(f"{live} AND from_seq <= ? UNION ALL {ended}", "vtvtt")
 
 
 def _arms(

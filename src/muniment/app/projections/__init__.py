@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
-from muniment.app.projections import audit, catalog, evidence, lineage, registry, retention, usage
+from muniment.app.projections import audit, catalog, evidence, lineage, registry, reports, retention, usage
 from muniment.domain.ports import Fold
 from muniment.domain.projection import Projection
 
-FOLDS: Final[tuple[Fold, ...]] = (catalog.fold, retention.fold, registry.fold, lineage.fold, evidence.fold, audit.fold)
+FOLDS: Final[tuple[Fold, ...]] = (
+    catalog.fold,
+    retention.fold,
+    registry.fold,
+    lineage.fold,
+    evidence.fold,
+    reports.fold,
+    audit.fold,
+)
 """The folds that run inside the write transaction, in this order."""
 
 BATCHED: Final[tuple[Projection, ...]] = (usage.USAGE,)

@@ -231,6 +231,8 @@ class ActivityRow(Row):
     activity_id: str
     scope: str
     target: str
+    part: str
+    special: int
     name: str | None
     purpose: str | None
     legal_basis: str | None
@@ -238,6 +240,7 @@ class ActivityRow(Row):
     data_categories: str | None
     recipients: str | None
     transfers: str | None
+    retention: str | None
     measures: str | None
     contacts: SlotId | None
     declared_by: PrincipalId
@@ -250,7 +253,7 @@ class ReportRow(Row):
 
     table = Table("reports", ("report_id",), (), (Lookup((), "generated_at"), Lookup(("name",), "generated_at")))
     report_id: str
-    name: str
+    name: str | None
     size: int
     actor: PrincipalId
     generated_at: Micros
