@@ -171,6 +171,7 @@ class RequestRow(Row):
     erased: int
     residual: int
     certificate_id: str | None
+    certificate: SlotId | None
     decided_at: Micros | None
     closed_at: Micros | None
 
@@ -180,7 +181,6 @@ class DisposalRow(Row):
     """Bytes that were let go and verified absent: whose, why, where, how, and how much of it."""
 
     table = Table(
-    certificate: SlotId | None
         "disposals",
         ("disposal_id",),
         (),
