@@ -319,3 +319,50 @@ def test_a_false_proof_about_an_entry_is_refused(scene: Scene, tmp_path: Path) -
     for text in ("{}", '{"kind":"muniment-entry/v1"}', there.replace("muniment-entry/v1", "muniment-entry/v9")):
         with pytest.raises(InvalidValueError):
             EntryFile.parse(text)
+
+
+def test_json_of_any_shape_is_refused_and_never_a_crash(told: Scene, tmp_path: Path) -> None:
+    fact = json.loads(prove_fact(told.store, "images:production").render())
+    entry = json.loads(prove_entry(told.store, "images:v0", "a.txt").render())
+    texts = {}
+    for kind, held in (("fact", fact), ("entry", entry)):
+        for name in held:
+            values: tuple[Any, ...] = (None, 7, -1, "x", [], {}, [[]], [{}], [7], ["x"])
+            for number, value in enumerate(values):
+                changed = canonical.encode({**held, name: value}).decode()
+                if json.loads(changed) != held and value != [] and (name, value) != ("path", "x"):
+                    texts[f"{kind} {name} {number}"] = changed
+        texts[f"{kind} deep"] = '{"kind":' + "[" * 100_000 + "]" * 100_000 + "}"
+    for name, (verdict, _) in all_of(told, tmp_path, texts).items():
+        assert isinstance(verdict, MunimentError), name
+
+
+# --- notes ------------------------------------------------------------------------------------------------------------
+
+
+def test_a11_we_and_the_kit_agree_on_malformed_notes(told: Scene, tmp_path: Path) -> None:
+    note = checkpoints.make(told.store)
+    origin, size, root, _, line, _ = note.split("\n")
+    others = "".join(f"\u2014 other{number} {base64.encode(bytes(68))}\n" for number in range(17))
+    unknown = f"\u2014 {origin} {base64.encode(bytes([6]) * 2424)}\n"
+    refused = {
+        "line ends of windows": note.replace("\n", "\r\n"),
+        "a size with zeros": note.replace(f"\n{size}\n", f"\n0{size}\n"),
+        "a root without padding": note.replace(root, root.rstrip("=")),
+        "an extension line": note.replace(f"{root}\n", f"{root}\nextension\n"),
+        "a second empty line": f"{note}\n",
+        "no last line end": note[:-1],
+        "a dash that is no dash": note.replace("\u2014", "-"),
+        "a signature cut short": note.replace(line, line[:-8]),
+        "a second signature of the key that is wrong": f"{note}{line[:-8]}AAAAAAA=\n",
+        "101 signatures": note + f"{line}\n" * 100,
+        "nothing": "",
+    }
+    accepted = {
+        "the same signature twice": f"{note}{line}\n",
+        "17 others": note + others,
+        "others first": note.replace(line, f"{others}{line}"),
+        "a kind of signature that is not known": note + unknown,
+    }
+    for name, (verdict, _) in all_of(told, tmp_path, {**refused, **accepted}).items():
+        assert isinstance(verdict, MunimentError) == (name in refused), name

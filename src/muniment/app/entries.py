@@ -63,9 +63,9 @@ class EntryFile:
         held = canonical.decode(text.removesuffix("\n").encode(), "the proof of an entry")
         try:
             leaves = tuple(map(_shown, held["shown"]))
-            root, numbers = bytes.fromhex(held["root"]), (held["total"], held["leaves"])
-            wanted = held["kind"] == KIND and all(type(each) is int and each >= 0 for each in numbers)
-            proof = EntryProof(str(held["path"]), Digest(str(held["digest"])), root, *numbers, leaves)
+            root, numbers = bytes.fromhex(held["root"]), (_number(held, "total"), _number(held, "leaves"))
+            wanted = held["kind"] == KIND
+            proof = EntryProof(_text(held, "path"), Digest(_text(held, "digest")), root, *numbers, leaves)
             created = InclusionFile.parse(held["created"])
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             if isinstance(error, InvalidValueError):
@@ -115,9 +115,21 @@ def _leaf(leaf: ShownLeaf) -> dict[str, Any]:
 
 
 def _shown(held: Mapping[str, Any]) -> ShownLeaf:
-    blocks = tuple(Block(int(each["number"]), _bytes(each["rows"]), _hashes(each)) for each in held["blocks"])
-    number, count = int(held["number"]), int(held["count"])
-    return ShownLeaf(number, str(held["first"]), count, bytes.fromhex(held["hash"]), _hashes(held), blocks)
+    blocks = tuple(Block(_number(each, "number"), _bytes(each["rows"]), _hashes(each)) for each in held["blocks"])
+    number, count = _number(held, "number"), _number(held, "count")
+    return ShownLeaf(number, _text(held, "first"), count, bytes.fromhex(held["hash"]), _hashes(held), blocks)
+
+
+def _text(held: Mapping[str, Any], name: str) -> str:
+    if not isinstance(held[name], str):
+        raise TypeError(name)
+    return str(held[name])
+
+
+def _number(held: Mapping[str, Any], name: str) -> int:
+    if type(held[name]) is not int or held[name] < 0:
+        raise TypeError(name)
+    return int(held[name])
 
 
 def _hashes(held: Mapping[str, Any]) -> tuple[bytes, ...]:

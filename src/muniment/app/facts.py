@@ -58,12 +58,13 @@ class FactFile:
         """Read a file; InvalidValueError says what is wrong with it."""
         held = canonical.decode(text.removesuffix("\n").encode(), "the proof of a fact")
         try:
+            listed = all(type(held[name]) is list for name in ("run", "context"))
             wanted = held["kind"] == KIND and type(held["at"]) is int and held["about"] in DECIDING and held["run"]
             run, context = (tuple(map(InclusionFile.parse, held[name])) for name in ("run", "context"))
         except (AttributeError, KeyError, TypeError) as error:
             msg = f"this is no proof of a fact: {KIND} has members that it lacks — give it as it was written"
             raise InvalidValueError(msg) from error
-        if not wanted:
+        if not (wanted and listed):
             msg = f"this is no proof of a fact of the form {KIND} — give it as it was written"
             raise InvalidValueError(msg)
         return cls(held["about"], held["at"], run, context)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 from attrs import frozen
@@ -15,6 +16,17 @@ from muniment.domain.key_chain import TrustedKey
 from muniment.domain.proof_file import HEADER, ConsistencyFile, InclusionFile
 
 SECOND = 1_000_000
+MALFORMED = (
+    ArithmeticError,
+    AttributeError,
+    IndexError,
+    KeyError,
+    RecursionError,
+    TypeError,
+    UnicodeError,
+    struct.error,
+)
+"""What reading JSON of any shape may raise."""
 
 
 @frozen
@@ -54,6 +66,14 @@ class Verdict:
 
 def verify(path: Path, trust: Trust) -> Verdict:
     """Check a bundle's folder, a proof or a checkpoint; whatever does not hold is a MunimentError that says so."""
+    try:
+        return _verify(path, trust)
+    except MALFORMED as error:
+        msg = f"{path.name} is not of its form ({type(error).__name__}) — give it as it was written"
+        raise InvalidValueError(msg) from error
+
+
+def _verify(path: Path, trust: Trust) -> Verdict:
     if path.is_dir():
         return _bundle(path, trust)
     text = read(path)

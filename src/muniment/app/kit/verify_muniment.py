@@ -340,6 +340,7 @@ DECIDING = {
 
 def check_fact(held, trust):
     """Check a proof of a fact; return what is proved and what is not."""
+    need(isinstance(held["run"], list) and isinstance(held["context"], list), "the proofs are not listed")
     run, context = [Proof(each) for each in held["run"]], [Proof(each) for each in held["context"]]
     need(run and run[0].type in DECIDING.get(held["about"], ()), "the proof does not begin with an event that decides")
     need(len({proof.note.whole for proof in run + context}) == 1, "the proofs lead to different checkpoints")
@@ -536,7 +537,7 @@ def main(arguments=None):
         except Refused as error:
             wrong += 1
             print("REFUSED %s: %s" % (path, error))
-        except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
             wrong += 1
             print("REFUSED %s: it is not of its form (%s: %s)" % (path, type(error).__name__, error))
         else:
