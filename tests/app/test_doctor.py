@@ -23,6 +23,7 @@ from muniment.domain.errors import KeyFileError, StorageError
 from muniment.domain.ports import BlobResult
 from muniment.domain.projection import Batch, Parked
 from tests.app.scene import DAY, Scene
+from tests.servers.postgres import postgres_ledger, running
 
 CHECKS = ["python", "sqlite", "packages", "home", "space", "key file", "signing key"]
 IN_STORE = ["ledger", "schema", "vault", "blobs", "projections", "clock", "staging"]
@@ -91,6 +92,17 @@ def test_a_clock_that_was_set_back_is_found(scene: Scene) -> None:
     assert "set the clock" in found["clock"]
 
 
+@pytest.mark.parametrize(("ahead", "found"), [(0, []), (60, ["this machine is +60 s from the server of the ledger"])])
+def test_the_clock_of_a_server_of_the_ledger_is_compared(scene: Scene, ahead: int, found: list[str]) -> None:
+    store = evolve(scene.store, ledger=postgres_ledger(running().url(), scene.store.clock))
+    there = store.ledger.engine().now
+    assert there is not None
+    shown = evolve(store, clock=lambda: there + ahead * 1_000_000)
+    texts = [each.text for each in examine(store.config, lambda: shown) if each.check in {"clock", "ledger"}]
+    assert texts[0].startswith("PostgreSQL 18")
+    assert texts[2:] == found
+
+
 def test_what_a_process_that_is_gone_left_behind_is_counted(config: Config, opened: Store) -> None:
     folder = opened.staging / "0123"
     folder.mkdir(parents=True)
@@ -155,7 +167,8 @@ def test_packages_are_compared_with_what_is_required() -> None:
     ]
     old = 'boto3>=1.40; extra == "s3"'
     assert [found.way_out for found in packages(version, [old])] == ["pip install 'boto3>=1.40'"]
-    assert [found.text for found in packages(version, ["click>=8.1"])] == ["click 8.5.1"]
+    extras = ["click>=8.1", 'boto3>=1; extra == "s3"', "attrs>=1; extra == 'dev'"]
+    assert [found.text for found in packages(version, extras)] == ["click 8.5.1, boto3 1.2"]
     assert [found.state for found in packages(version, [])] == ["warn"]
 
 

@@ -36,10 +36,13 @@ FEW_BYTES: Final = 1 << 30
 TOO_FEW_BYTES: Final = 64 << 20
 SECOND: Final[Micros] = 1_000_000
 CLOCK_MAY_LAG: Final[Micros] = 1 * SECOND
+CLOCKS_MAY_DIFFER: Final[Micros] = 5 * SECOND
+EXTRAS: Final = frozenset({"fsspec", "otel", "postgres", "s3"})
 DOCTOR: Final = "doctor"
 PROBE_LASTS: Final[Micros] = 60 * SECOND
 OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
+_EXTRA = re.compile(r"extra == ['\"](\w+)['\"]")
 _REQUIREMENT = re.compile(r"([\w.-]+)(?:\[[^\]]*\])?\s*((?:[=><!~]=?[\w.*]+,?)*)")
 
 
@@ -105,7 +108,7 @@ def _requirements() -> list[str]:
 
 
 def packages(version: Callable[[str], str], requirements: list[str]) -> Iterator[Finding]:
-    """Compare what is installed with what is required; what an extra wants is only told."""
+    """Compare what is installed with what is required; of what an extra wants only what is there is told."""
     found = []
     wrong = False
     for line in requirements:
@@ -113,7 +116,8 @@ def packages(version: Callable[[str], str], requirements: list[str]) -> Iterator
         matched = _REQUIREMENT.match(required.strip())
         if not matched or matched[1] == "muniment":
             continue
-        name, optional = matched[1], "extra" in marker
+        extra = _EXTRA.search(marker)
+        name, optional = matched[1], extra is not None
         try:
             installed = version(name)
         except metadata.PackageNotFoundError:
@@ -125,7 +129,7 @@ def packages(version: Callable[[str], str], requirements: list[str]) -> Iterator
             wrong = True
             way_out = f"pip install '{name}{matched[2]}'"
             yield Finding("packages", "fail", f"{name} {installed} is not {matched[2]}", way_out)
-        elif not optional:
+        elif extra is None or extra[1] in EXTRAS:
             found.append(f"{name} {installed}")
     if not requirements:
         yield Finding(
@@ -219,7 +223,7 @@ def _ledger(store: Store) -> str:
 
     store.ledger.work(write)
     store.ledger.work(clean)
-    return f"can be read and written, {store.ledger.head().size} events"
+    return f"{store.ledger.engine().name} can be read and written, {store.ledger.head().size} events"
 
 
 def _schema(store: Store) -> str:
@@ -292,6 +296,19 @@ def _clock(store: Store) -> Iterator[Finding]:
         yield Finding("clock", "warn", text, "set the clock of this machine, or of the one that wrote it")
     else:
         yield Finding("clock", "ok", f"it is {clock.to_text(now)}, and no event is later")
+    yield from _server_clock(store)
+
+
+def _server_clock(store: Store) -> Iterator[Finding]:
+    """Compare the clock of this machine with that of the ledger's server, which all machines share."""
+    try:
+        before, there, after = store.clock(), store.ledger.engine().now, store.clock()
+    except MunimentError as error:
+        yield _failed("clock", error)
+        return
+    if there is not None and not before - CLOCKS_MAY_DIFFER <= there <= after + CLOCKS_MAY_DIFFER:
+        text = f"this machine is {(after - there) / SECOND:+.0f} s from the server of the ledger"
+        yield Finding("clock", "warn", text, "set both by a time server: events bear the time of who writes")
 
 
 def _staging(store: Store) -> Finding:

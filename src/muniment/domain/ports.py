@@ -428,6 +428,14 @@ class Head:
     recorded_at: Micros
 
 
+@frozen
+class Engine:
+    """What keeps a ledger: its name and version, and what time it is there, if that is another machine."""
+
+    name: str
+    now: Micros | None = None
+
+
 class Views(Protocol):
     """The rows of the projections, as of now or as they were after event *at*.
 
@@ -565,6 +573,10 @@ class Ledger(Protocol):
 
     def at(self, moment: Micros) -> int:
         """Return the ``seq`` of the last event recorded at or before *moment* (0: none)."""
+        ...
+
+    def engine(self) -> Engine:
+        """Return what keeps the ledger."""
         ...
 
     def rebuild(self) -> int:

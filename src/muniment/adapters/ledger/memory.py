@@ -19,7 +19,7 @@ from muniment.adapters.ledger.record import Record, leaf_content, recorded
 from muniment.adapters.ledger.verify import check_events, check_rows, root_of
 from muniment.domain.errors import StorageError
 from muniment.domain.merkle import TILE_BITS, Frontier, Tile
-from muniment.domain.ports import Command, Decide, Fold, Head, Receipt, Recorded, Scratch, Views
+from muniment.domain.ports import Command, Decide, Engine, Fold, Head, Receipt, Recorded, Scratch, Views
 from muniment.domain.proof import LeafContent
 from muniment.domain.rows import ROWS, Change, Row
 from muniment.domain.values import Json, Micros, StreamId
@@ -232,6 +232,10 @@ class MemoryLedger:
         """Return size and root."""
         frontier = self._tip.frontier
         return Head(frontier.size, frontier.root(), self._tip.recorded_at)
+
+    def engine(self) -> Engine:
+        """Return what keeps the ledger."""
+        return Engine("memory")
 
     def root(self, size: int) -> bytes:
         """Return the root of the tree over the first *size* leaves."""

@@ -38,7 +38,7 @@ from muniment.adapters.ledger.tiles import ALL as ALL_TILES
 from muniment.adapters.ledger.verify import check_events, check_rows, root_of
 from muniment.adapters.postgres import Address, Connections, Cursor, storage_errors
 from muniment.domain.errors import CorruptError, StorageError
-from muniment.domain.ports import Command, Decide, Fold, Head, Receipt, Recorded, Scratch, Views
+from muniment.domain.ports import Command, Decide, Engine, Fold, Head, Receipt, Recorded, Scratch, Views
 from muniment.domain.proof import LeafContent
 from muniment.domain.rows import ROWS, Change, Row
 from muniment.domain.values import Micros, StreamId
@@ -220,6 +220,12 @@ class PostgresLedger:
         """Return size and root as committed now."""
         tip = self._connections.read(lambda connection: read_tip(connection.cursor()))
         return Head(tip.frontier.size, tip.frontier.root(), tip.recorded_at)
+
+    def engine(self) -> Engine:
+        """Return what keeps the ledger."""
+        ask = "SELECT current_setting('server_version'), (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+        version, now = self._connections.read(lambda connection: connection.execute(ask.encode()).fetchall())[0]
+        return Engine(f"PostgreSQL {version.split()[0]}", now)
 
     def root(self, size: int) -> bytes:
         """Return the root of the tree over the first *size* leaves."""

@@ -41,7 +41,7 @@ from muniment.adapters.ledger.tiles import ALL as ALL_TILES
 from muniment.adapters.ledger.verify import check_events, check_rows, root_of
 from muniment.domain.errors import StorageError
 from muniment.domain.merkle import Frontier
-from muniment.domain.ports import Command, Decide, Fold, Head, Receipt, Recorded, Scratch, Views
+from muniment.domain.ports import Command, Decide, Engine, Fold, Head, Receipt, Recorded, Scratch, Views
 from muniment.domain.proof import LeafContent
 from muniment.domain.rows import ROWS
 from muniment.domain.values import Micros, StreamId
@@ -235,6 +235,10 @@ class SqliteLedger:
         with storage_errors():
             tip = read_tip(self._reading())
         return Head(tip.frontier.size, tip.frontier.root(), tip.recorded_at)
+
+    def engine(self) -> Engine:
+        """Return what keeps the ledger."""
+        return Engine(f"SQLite {sqlite3.sqlite_version}")
 
     def root(self, size: int) -> bytes:
         """Return the root of the tree over the first *size* leaves."""
