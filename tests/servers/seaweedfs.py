@@ -139,7 +139,7 @@ def start() -> S3Server:
         f"-volume.port={volume}",
         f"-filer.port={filer}",
         "-master.volumeSizeLimitMB=256",
-        "-volume.max=2000",
+        "-volume.max=20000",
         "-volume.preStopSeconds=0",
         "-filer",
         "-s3",
@@ -155,7 +155,12 @@ def start() -> S3Server:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=said,
-            env={"PATH": os.environ.get("PATH", ""), "HOME": str(folder), "WEED_S3_SSE_KEK": secrets.token_hex(32)},
+            env={
+                "PATH": os.environ.get("PATH", ""),
+                "HOME": str(folder),
+                "WEED_S3_SSE_KEK": secrets.token_hex(32),
+                "WEED_MASTER_VOLUME_GROWTH_COPY_1": "1",  # a bucket begins with seven volumes otherwise
+            },
         )
     server = S3Server(f"http://127.0.0.1:{s3}", process, folder)
     try:
