@@ -58,6 +58,12 @@ def spend(steps: Steps, lease: Lease) -> None:
     steps.scratch.delete(LEASE, lease.id)
 
 
+def end_all(steps: Steps) -> None:
+    """End every session: what is being logged meanwhile is uploaded once more, and looked at anew."""
+    for id_, _ in steps.scratch.items(LEASE):
+        steps.scratch.delete(LEASE, id_)
+
+
 def release(store: Store, lease: Lease) -> None:
     """End a session that came to nothing."""
     store.ledger.work(lambda transaction: transaction.scratch.delete(LEASE, lease.id))

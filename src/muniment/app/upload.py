@@ -10,9 +10,9 @@ from typing import Final
 
 from attrs import define
 
-from muniment.app import leases, manifests
+from muniment.app import fence, leases, manifests
 from muniment.app.carrying import Carrier
-from muniment.app.collect import CONDEMNED
+from muniment.app.condemning import CONDEMNED
 from muniment.app.leases import Lease
 from muniment.app.log_artifact import Draft, Logged, PlaceMovedError, log
 from muniment.app.manifests import Manifest, Removed, Written
@@ -40,12 +40,14 @@ def upload(
     *,
     base: Manifest | None = None,
     incremental: bool = False,
+    fenced: bool = True,
     progress: Progress = SILENT,
 ) -> Written:
     """Bring manifest and contents into the store, where nothing names them until the version is logged.
 
     Entries equal to one of *base* keep what is known of it. With *incremental* the staged ones are changes to *base*;
-    without, they are all there is. Whatever collection has condemned is rescued, whatever is missing is put.
+    without, they are all there is. Whatever collection has condemned is rescued, whatever is missing is put. What a
+    data subject had erased is SubjectErasedError, unless the upload is not *fenced* because it only takes away.
     """
     changes = sorted(staged, key=_path_of)
     others = (store.blobs, *(() if base is None else (base.stored_in,)))
@@ -61,6 +63,8 @@ def upload(
         kept = (each for each in made if isinstance(each, Entry))
         return kept if base is None else manifests.inherit(base.entries(), kept)
 
+    if fenced:
+        fence.refuse(store, entries())
     progress.ahead("uploading", *_weight(changes))
     written = session.write(entries)
     with Carrier(store) as carrier:

@@ -1,0 +1,167 @@
+"""The plan of an erasure: what goes and what stays, frozen when the fence is put up, and forgotten at the end.
+
+It is no fact: it names paths and contents, so it waits in scratch until the erasure is certified.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from attrs import asdict, evolve, field, frozen
+
+from muniment.app import data_subjects, holds
+from muniment.app.data_subjects import Attached, elsewhere, readable
+from muniment.app.manifests import Manifest
+from muniment.app.retention import Book
+from muniment.app.store import Store
+from muniment.domain.data_subject import TargetKind
+from muniment.domain.errors import HeldError
+from muniment.domain.ports import Views
+from muniment.domain.retention import Action
+from muniment.domain.rows import RequestRow, VersionRow
+from muniment.domain.values import Digest, Json, Micros, VersionId
+from muniment.domain.version import State
+
+SCRATCH: Final = "erasing"
+"""The kind of scratch row that keeps a plan."""
+LIVING: Final = frozenset({State.COMMITTED.value, State.DELETED.value})
+
+
+@frozen
+class Plan:
+    """What an erasure is about.
+
+    *entries* are paths by version, *whole* versions go altogether, *artifacts* and *runs* with all that is said of
+    them. *digests* are the contents that go, *shared* those of them that other versions need and that stay therefore;
+    *manifests* are the blobs in which the entries were listed.
+    """
+
+    request_id: str
+    subject_id: str
+    entries: dict[VersionId, list[str]]
+    whole: list[VersionId]
+    artifacts: list[str]
+    runs: list[str]
+    digests: list[Digest]
+    shared: list[Digest]
+    manifests: list[Digest]
+    found: int
+    kept: int
+    residual: int = 0
+    told: dict[str, Json] = field(factory=dict)
+
+    def to_json(self) -> Json:
+        """Return the plan as scratch keeps it."""
+        return asdict(self, recurse=False)
+
+    @property
+    def versions(self) -> list[VersionId]:
+        """The versions that lose something."""
+        return list(dict.fromkeys([*self.entries, *self.whole]))
+
+    @property
+    def going(self) -> list[Digest]:
+        """The contents that are to be nowhere any more."""
+        shared = set(self.shared)
+        return [digest for digest in self.digests if digest not in shared]
+
+    def paths(self) -> Iterator[tuple[VersionId, str]]:
+        """Yield the entries that go."""
+        return ((version_id, path) for version_id, paths in self.entries.items() for path in paths)
+
+
+def saved(store: Store, request_id: str) -> Plan | None:
+    """Return the plan of a request that is on its way, ``None`` if there is none (any more)."""
+    value = store.ledger.scratch.get(SCRATCH, request_id)
+    return None if value is None else Plan(**value)
+
+
+def save(store: Store, plan: Plan) -> Plan:
+    """Keep a plan until the erasure is certified."""
+    store.ledger.work(lambda transaction: transaction.scratch.put(SCRATCH, plan.request_id, plan.to_json()))
+    return plan
+
+
+def forget(store: Store, request_id: str) -> None:
+    """Forget a plan."""
+    store.ledger.work(lambda transaction: transaction.scratch.delete(SCRATCH, request_id))
+
+
+def make(store: Store, row: RequestRow) -> Plan:
+    """Return what a request that was approved erases, as everything is now."""
+    found = data_subjects.attached(store.views, row.subject_id)
+    kept = set((row.kept or "").split("\n")) - {""}
+    going = Attached(
+        tuple(each for each in found.targets if each.target not in kept),
+        tuple(each for each in found.entries if each.entry_id not in kept and each.version_id not in kept),
+    )
+    whole = data_subjects.whole_versions(store.views, going)
+    whole = [each for each in whole if each not in kept and _is_there(store.views, each)]
+    paths = {version_id: list(each) for version_id, each in going.paths().items() if version_id not in whole}
+    digests = data_subjects.digests_of(store, going)
+    shared = {each.digest for each in elsewhere(store, going, digests)}
+    return Plan(
+        request_id=row.request_id,
+        subject_id=row.subject_id,
+        entries=paths,
+        whole=whole,
+        artifacts=_targets(going, TargetKind.ARTIFACT),
+        runs=_targets(going, TargetKind.RUN),
+        digests=sorted(digests),
+        shared=sorted(shared),
+        manifests=sorted({each for id_ in (*paths, *whole) for each in _listing(readable(store, id_))}),
+        found=found.count,
+        kept=found.count - going.count,
+        residual=_residual(store, going, shared),
+    )
+
+
+def require_free(views: Views, store: Store, plan: Plan, now: Micros) -> None:
+    """Refuse to erase what a hold or a statutory minimum keeps: HeldError says which."""
+    holds.refuse(holds.on_subject(views, plan.subject_id), f"data subject {plan.subject_id}")
+    book = Book(views, store.config.grace)
+    for version_id in plan.versions:
+        row = views.find(VersionRow, version_id=version_id)
+        if row is None or row.state not in LIVING:
+            continue
+        decision = book.decide(row, now)
+        if decision.action is not Action.ERASE:
+            why = decision.because[0].text
+            msg = f"version {version_id} cannot be erased: {why} — end that, or decide to keep it with an exemption"
+            raise HeldError(msg)
+
+
+def with_told(plan: Plan, **told: Json) -> Plan:
+    """Return the plan with more that the certificate will say."""
+    return evolve(plan, told={**plan.told, **told})
+
+
+def _is_there(views: Views, version_id: VersionId) -> bool:
+    row = views.find(VersionRow, version_id=version_id)
+    return row is not None and row.state in LIVING
+
+
+def _targets(found: Attached, kind: TargetKind) -> list[str]:
+    return [row.target for row in found.targets if row.kind == kind.value]
+
+
+def _listing(manifest: Manifest | None) -> Iterator[Digest]:
+    """Yield the blobs in which entries are listed."""
+    if manifest is not None:
+        yield manifest.manifest
+        for record in manifest.records:
+            yield from (each for each in (record.rows, record.annex) if each is not None)
+
+
+def _residual(store: Store, going: Attached, shared: set[Digest]) -> int:
+    """Return how many of the things that go leave bytes behind, because other versions need these."""
+    if not shared:
+        return 0
+    alone = (Attached((target,), ()) for target in going.targets)
+    count = sum(not shared.isdisjoint(data_subjects.digests_of(store, only)) for only in alone)
+    for version_id, paths in going.paths().items():
+        manifest = readable(store, version_id)
+        entries = [] if manifest is None else [manifest.get(path) for path in paths]
+        count += sum(entry is not None and entry.ref is None and entry.digest in shared for entry in entries)
+    return count
