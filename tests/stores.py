@@ -9,6 +9,7 @@ from typing import Protocol
 from attrs import define, evolve, field
 
 from muniment.adapters import signing
+from muniment.adapters.blobs.cache import BlobCache
 from muniment.adapters.blobs.memory import MemoryBlobStore
 from muniment.adapters.file_memory import SqliteFileMemory
 from muniment.adapters.ledger.memory import MemoryLedger
@@ -92,7 +93,7 @@ def join(
         ledger=ledger,
         vault=vault or MemoryVault(ledger.origin, clock),
         blobs=blobs,
-        cache=blobs,
+        cache=BlobCache(folder / "cache"),
         codec=MsgpackManifestCodec(),
         files=SqliteFileMemory(folder / "files.sqlite3"),
         references={"file": FileReferences()},

@@ -18,8 +18,8 @@ from attrs import define, field
 
 from muniment.adapters.blobs.cache import BlobCache, CachedBlobStore, CacheUsage
 from muniment.adapters.blobs.memory import MemoryBlobStore
-from muniment.domain.errors import CorruptError, NotFoundError, StorageError
-from muniment.domain.ports import BlobStore
+from muniment.domain.errors import NotFoundError, StorageError
+from muniment.domain.ports import BlobResult, BlobStore
 from muniment.domain.values import Digest
 from tests.conformance.blob_store import HELLO, BlobStoreConformance, machine_for, named, put
 
@@ -56,6 +56,10 @@ class Source:
     def add(self, content: bytes) -> Digest:
         self.held[named(content)] = content
         return named(content)
+
+    def whole(self, digest: Digest) -> bytes:
+        self.fetched.append(digest)
+        return self.held[digest]
 
     def read(self, cache: BlobCache, digest: Digest) -> bytes:
         with self.open(cache, digest) as file:
@@ -108,7 +112,11 @@ def test_a_blob_damaged_in_the_cache_is_never_returned_but_fetched_again(
     place(cache, digest).write_bytes(damage)
     with source.open(cache, digest, 1, 3) as file:
         assert file.read() == b"ell"
-    assert source.fetched == [digest, digest]
+    assert not cache.holds(digest)
+    source.read(cache, digest)
+    place(cache, digest).write_bytes(damage)
+    assert cache.get(digest, lambda: source.whole(digest)) == HELLO
+    assert source.fetched == [digest] * 4
     assert place(cache, digest).read_bytes() == HELLO
     assert "damaged in the cache" in caplog.text
 
@@ -116,8 +124,18 @@ def test_a_blob_damaged_in_the_cache_is_never_returned_but_fetched_again(
 def test_a_blob_damaged_where_it_comes_from_is_not_kept(cache: BlobCache, source: Source) -> None:
     digest = source.add(HELLO)
     source.held[digest] = b"hellO\n"
-    with pytest.raises(CorruptError, match=digest):
-        source.read(cache, digest)
+    assert source.read(cache, digest) == b"hellO\n"  # whoever streams checks, as with every store
+    assert cache.usage() == CacheUsage(0, 0)
+    assert list((cache.folder / "tmp").iterdir()) == []
+
+
+@pytest.mark.parametrize("most", [0, 3])
+def test_what_was_not_read_to_its_end_is_not_kept(cache: BlobCache, source: Source, most: int) -> None:
+    digest = source.add(HELLO)
+    with source.open(cache, digest) as file:
+        assert file.read1(most) == HELLO[:most] if most else True  # type: ignore[attr-defined]
+    source.held[digest] = HELLO[:3]
+    assert source.read(cache, digest) == HELLO[:3]
     assert cache.usage() == CacheUsage(0, 0)
     assert list((cache.folder / "tmp").iterdir()) == []
 
@@ -210,13 +228,40 @@ def test_a_blob_larger_than_the_cache_is_passed_on(cache: BlobCache, source: Sou
     assert list((cache.folder / "tmp").iterdir()) == []
 
 
+def test_with_the_limit_0_there_is_no_cache(tmp_path: Path) -> None:
+    blobs = MemoryBlobStore()
+    assert BlobCache(tmp_path / "cache", limit=0).around(blobs) is blobs
+    around = BlobCache(tmp_path / "cache", limit=1).around(blobs)
+    assert BlobCache(tmp_path / "cache", limit=1).around(around) is around
+
+
+def test_a_blob_let_go_of_is_not_kept_by_who_is_fetching_it(cache: BlobCache, source: Source) -> None:
+    digest, other = source.add(HELLO), source.add(b"other")
+    source.read(cache, other)
+    with source.open(cache, digest) as file:
+        assert list(cache.delete_many([digest, named(b"absent"), Digest("../..")])) == [
+            BlobResult(digest),
+            BlobResult(named(b"absent"), done=False),
+            BlobResult(Digest("../.."), done=False),
+        ]
+        assert file.read() == HELLO
+    assert [cache.holds(each) for each in (digest, other)] == [False, True]
+    assert list((cache.folder / "tmp").iterdir()) == []
+
+
+def test_what_cannot_be_removed_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"in the way")
+    (result,) = BlobCache(tmp_path / "file" / "cache").delete_many([named(HELLO)])
+    assert (result.done, type(result.error)) == (False, StorageError)
+
+
 def test_where_nothing_can_be_written_blobs_are_passed_on(
     tmp_path: Path, source: Source, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").write_bytes(b"in the way")
     cache = BlobCache(tmp_path / "file" / "cache")
-    assert source.read(cache, source.add(HELLO)) == HELLO
-    assert {record.levelno for record in caplog.records} == {logging.WARNING}
+    assert [source.read(cache, source.add(HELLO)) for _ in range(3)] == [HELLO] * 3
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]  # said once
     with pytest.raises(StorageError, match="the cache cannot be read"):
         cache.usage()
 

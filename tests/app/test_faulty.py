@@ -83,7 +83,7 @@ def shop(kind: Kind, folder: Path) -> Shop:
     store = memory_store(folder)
     assert isinstance(store.clock, Clock)
     blobs, plan = opened(kind, folder)
-    scene = Scene(evolve(store, blobs=blobs, cache=blobs), store.clock)
+    scene = Scene(evolve(store, blobs=blobs), store.clock)
     log(scene.store, {**FILES, "00.txt": b"gone", "large": b"away " * (60 << 10)})
     log(scene.store, FILES)
     scene.delete("set:v0", delete_aliases=True)

@@ -43,8 +43,7 @@ KINDS: Final = {
 
 def open_store(config: Config, *, source: str = "sdk") -> Store:
     """Open the store that the settings name, or make it; who acts is known afterwards."""
-    from muniment.adapters import signing  # noqa: PLC0415
-    from muniment.adapters.blobs.cache import CachedBlobStore  # noqa: PLC0415 (loaded when a store is opened)
+    from muniment.adapters import signing  # noqa: PLC0415 (loaded when a store is opened)
     from muniment.adapters.file_memory import SqliteFileMemory  # noqa: PLC0415
     from muniment.adapters.manifests import MsgpackManifestCodec  # noqa: PLC0415
 
@@ -70,7 +69,7 @@ def open_store(config: Config, *, source: str = "sdk") -> Store:
         ledger=ledger,
         vault=vault,
         blobs=blobs,
-        cache=CachedBlobStore(blobs, open_cache(config)),
+        cache=open_cache(config),
         codec=MsgpackManifestCodec(),
         files=SqliteFileMemory(config.path("cache_dir", "cache") / "files.sqlite3"),
         references=_references(),

@@ -75,9 +75,11 @@ def download(
     """Put the entries of a version below *root*; those whose paths begin with *path_prefix* only, if it is given.
 
     A right file that is there already stays, a wrong one is replaced, others are left alone. A reference that leads
-    nowhere is NotFoundError, unless *allow_missing_references*. With *skip_cache* files that are there are hashed even
-    if they are remembered as unchanged. *progress* hears how far it is.
+    nowhere is NotFoundError, unless *allow_missing_references*. What lies elsewhere is read through the cache; with
+    *skip_cache* it is not, and files that are there are hashed even if they are remembered as unchanged. *progress*
+    hears how far it is.
     """
+    store = store if skip_cache else store.through_cache()
     manifest = version if isinstance(version, Manifest) else manifest_of(store, version)
     top = os.path.abspath(os.fspath(root))  # noqa: PTH100 (text in, text out)
     progress = stopping = Stoppable(progress)
@@ -99,7 +101,7 @@ def checkout(
     store: Store, version: Found | Manifest, root: str | os.PathLike[str], *, progress: Progress = SILENT
 ) -> Downloaded:
     """Download a version and delete all files below *root* that it does not hold; links are deleted, not followed."""
-    manifest = version if isinstance(version, Manifest) else manifest_of(store, version)
+    manifest = version if isinstance(version, Manifest) else manifest_of(store.through_cache(), version)
     done = download(store, manifest, root, progress=progress)
     top = os.fspath(root)
     for folder, inner, names in os.walk(top, topdown=False):
@@ -157,9 +159,10 @@ def verify_stored(store: Store, version: Found | Manifest, *, progress: Progress
 def open_entry(store: Store, entry: Entry) -> BinaryIO:
     """Open what an entry holds for one sequential read, which fails rather than end with wrong bytes.
 
-    *store* is seen by the team of the entry's version.
+    *store* is seen by the team of the entry's version. What lies elsewhere is read through the cache.
     """
-    return Fetcher(store, store.blobs).open(entry)
+    reading = store.through_cache()
+    return Fetcher(reading, reading.blobs).open(entry)
 
 
 def _compare(root: str, entries: Sequence[Entry], progress: Progress) -> None:

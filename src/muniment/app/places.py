@@ -67,6 +67,10 @@ class Places:
         there = identity(url)
         return OWN if there == identity(self.own) else sha256(there.encode()).hexdigest()[:16]
 
+    def is_elsewhere(self, url: str | None) -> bool:
+        """Whether a place, ``None`` for the store's own, is no folder that this machine sees."""
+        return folder_of(self.own if url is None else url) is None
+
     def open(self, url: str) -> BlobStore:
         """Return the blobs of a place."""
         key = self.key(url)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -14,6 +14,7 @@ from muniment.app.places import OWN, Kept, Places, TeamBlobs
 from muniment.app.transact import Request, Steps, transact
 from muniment.domain.checkpoint import Checkpoint
 from muniment.domain.ports import (
+    BlobResult,
     BlobStore,
     Context,
     FileMemory,
@@ -26,7 +27,7 @@ from muniment.domain.ports import (
     Views,
 )
 from muniment.domain.projection import Projections
-from muniment.domain.values import Json, Micros, Personal, RunId, TeamId
+from muniment.domain.values import Digest, Json, Micros, Personal, RunId, TeamId
 
 
 class Signer(Protocol):
@@ -61,10 +62,29 @@ class Notary(Protocol):
         ...
 
 
+class Cache(Protocol):
+    """Blobs that were fetched from elsewhere, kept on this machine; it may forget any of them at any time.
+
+    What it returns is as right as what a blob store returns. Where it fails, blobs are fetched as if there were none.
+    """
+
+    def around(self, blobs: BlobStore) -> BlobStore:
+        """Return the same blobs; what is read of them is kept here, and read from here."""
+        ...
+
+    def delete_many(self, digests: Iterable[Digest]) -> Iterator[BlobResult]:
+        """Remove blobs from here alone, yielding a result per item; an absent one is a result with ``done=False``.
+
+        Whoever deletes them where they come from does that before: then none stays here that was fetched before.
+        """
+        ...
+
+
 @frozen
 class Scope:
     """The team that a store is seen by: its current place, and the blobs of the store's own place."""
 
+    team_id: TeamId
     place: str | None
     own: BlobStore
 
@@ -74,14 +94,15 @@ class Store:
     """Everything that a use case may need, put together by the composition root.
 
     *alarm* is why nothing may be written: a witness saw more of the ledger than there is. *blobs* are those of the
-    store's own place; in the *scope* of a team, those of its versions (``of_team``).
+    store's own place; in the *scope* of a team, those of its versions (``of_team``). *reading* says that blobs from
+    elsewhere are read through the cache (``through_cache``).
     """
 
     config: Config
     ledger: Ledger
     vault: Vault
     blobs: BlobStore
-    cache: BlobStore
+    cache: Cache
     codec: ManifestCodec
     files: FileMemory
     references: Mapping[str, ReferenceStore]
@@ -93,6 +114,7 @@ class Store:
     projections: Projections
     scope: Scope | None = None
     alarm: str | None = None
+    reading: bool = False
 
     @property
     def own_blobs(self) -> BlobStore:
@@ -101,7 +123,8 @@ class Store:
 
     def blobs_at(self, place: str | None) -> BlobStore:
         """Return the blobs of one place; ``None`` is the store's own."""
-        return self.own_blobs if place is None or self.places.key(place) == OWN else self.places.open(place)
+        blobs = self.own_blobs if place is None or self.places.key(place) == OWN else self.places.open(place)
+        return self.cache.around(blobs) if self.reading and self.places.is_elsewhere(place) else blobs
 
     def kept(self, team_id: TeamId) -> Kept:
         """Return where the blobs of a team are."""
@@ -116,11 +139,23 @@ class Store:
         others = dict.fromkeys(place for place in (*kept.earlier, None) if place != kept.current)
         alone = {self.places.key(place) for place in kept.needed} == {OWN}
         blobs = (
-            own
+            self.blobs_at(None)
             if alone
             else TeamBlobs(self.blobs_at(kept.current), tuple(partial(self.blobs_at, place) for place in others))
         )
-        return evolve(self, blobs=blobs, scope=Scope(kept.current, own))
+        return evolve(self, blobs=blobs, scope=Scope(team_id, kept.current, own))
+
+    def through_cache(self) -> Store:
+        """Return the same store for handing out bytes: what comes from elsewhere is kept in the cache, and read there.
+
+        Whoever checks, carries or deletes blobs, or decides by what is there, must not read through it.
+        """
+        if self.reading:
+            return self
+        reading = evolve(self, reading=True)
+        if self.scope is not None:
+            return reading.of_team(self.scope.team_id)
+        return evolve(reading, blobs=reading.blobs_at(None))
 
     @property
     def views(self) -> Views:

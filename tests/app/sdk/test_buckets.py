@@ -17,7 +17,7 @@ import pytest
 import muniment
 from muniment.adapters.s3.client import S3Client
 from muniment.app import collect
-from muniment.app.bootstrap import open_blobs, open_store
+from muniment.app.bootstrap import open_blobs, open_cache, open_store
 from muniment.app.config import load
 from muniment.app.sdk import session
 from muniment.domain.errors import StorageError
@@ -61,6 +61,10 @@ def log(folder: Path) -> None:
         run.log_artifact(artifact)
 
 
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 def test_many_small_files_are_few_requests(
     server: S3Server, asked: Counter[str], monkeypatch: pytest.MonkeyPatch, here: Path, own_home: Path
 ) -> None:
@@ -84,9 +88,38 @@ def test_many_small_files_are_few_requests(
         shutil.rmtree(forgotten)
     muniment.Api().artifact("p/data:latest").download(str(here / "down"))
     assert 0 < asked.total() <= most, asked
-    assert {path.name: path.read_bytes() for path in (here / "down").rglob("*") if path.is_file()} == {
-        path.name: path.read_bytes() for path in files.rglob("*") if path.is_file()
-    }
+    assert contents(here / "down") == contents(files)
+
+    asked.clear()
+    muniment.Api().artifact("p/data:latest").download(str(here / "again"))
+    assert asked.total() == 0, asked
+    assert contents(here / "again") == contents(files)
+
+
+READER = """
+import sys
+import muniment
+for number in range(3):
+    muniment.Api().artifact("p/data:latest").download(f"{sys.argv[1]}/{number}")
+"""
+
+
+def test_two_processes_share_a_cache_that_holds_less_than_they_read(
+    server: S3Server, monkeypatch: pytest.MonkeyPatch, here: Path
+) -> None:
+    on(server.bucket(), monkeypatch)
+    monkeypatch.setenv("MUNIMENT_CACHE_MAX", "4MB")
+    folder = write(here / "files", *(f"{number}" for number in range(20)))
+    for number in range(4):
+        (folder / f"large{number}").write_bytes(os.urandom(1_400_000))
+    log(folder)
+    readers = [subprocess.Popen([sys.executable, "-c", READER, str(here / name)]) for name in ("one", "two")]
+    assert [reader.wait() for reader in readers] == [0, 0]
+    for read in (here / name / str(number) for name in ("one", "two") for number in range(3)):
+        assert contents(read) == contents(folder)
+    cache = open_cache(load())
+    assert 0 < cache.usage().size <= cache.limit + cache.limit // 8  # an eighth may come before the next look
+    assert list((cache.folder / "tmp").iterdir()) == []
 
 
 def write(folder: Path, *names: str) -> Path:

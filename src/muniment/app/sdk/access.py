@@ -91,9 +91,10 @@ class Access(Filling):
         self._version("files")
         return ArtifactFiles(self.held(), cast("Listed", self), names, per_page, start)
 
-    def fetch_entry(self, entry: Entry, root: str | None) -> str:
+    def fetch_entry(self, entry: Entry, root: str | None, *, skip_cache: bool = False) -> str:
         """Write one entry below *root*, verified, and return its path."""
-        store = self.store.of_team(self._readable("get_entry").team.team_id)
+        store = self.store if skip_cache else self.store.through_cache()
+        store = store.of_team(self._readable("get_entry").team.team_id)
         folder = self._root(root)
         above = entry.path.rpartition("/")[0]
         with Ground(os.path.abspath(folder)) as ground, ground.folder(above) as (inside, _):  # noqa: PTH100

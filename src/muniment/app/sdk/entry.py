@@ -25,7 +25,7 @@ class Owner(Protocol):
         """Return the URI by which other artifacts refer to the entry."""
         ...
 
-    def fetch_entry(self, entry: Entry, root: str | None) -> str:
+    def fetch_entry(self, entry: Entry, root: str | None, *, skip_cache: bool = False) -> str:
         """Write the entry below *root* and return its path."""
         ...
 
@@ -103,9 +103,9 @@ class ArtifactManifestEntry:
         executor: object = None,
         multipart: bool | None = None,
     ) -> str:
-        """Write the content below *root*, verified, and return its path."""
-        del skip_cache, executor, multipart
-        return self._owner.fetch_entry(self._entry, root)
+        """Write the content below *root*, verified, and return its path; with *skip_cache* the cache is not asked."""
+        del executor, multipart
+        return self._owner.fetch_entry(self._entry, root, skip_cache=bool(skip_cache))
 
     def ref_target(self) -> str:
         """Return where a reference leads."""
