@@ -17,7 +17,7 @@ def running(scene: Scene) -> Scene:
     """Return a scene with two admins in which something happened each day for two weeks."""
     directory.set_organisation_role(scene.store, "local", "ann", Role.ADMIN)
     for day in range(14):
-        scene.pass_time(DAY)
+        scene.clock.now += DAY
         scene.log("images", f"day {day}")
     return scene
 
@@ -28,7 +28,7 @@ def proposals(scene: Scene) -> list[str]:
 
 @pytest.mark.parametrize("passed", [0, SECOND, 6 * DAY, -SKEW // 2])
 def test_a_clock_that_goes_on_in_small_steps_is_sound(running: Scene, passed: int) -> None:
-    running.pass_time(passed)
+    running.clock.now += passed
     assert retention.clock_guard(running.store) is None
     assert proposals(running) == []
 
@@ -38,7 +38,7 @@ def test_a_clock_that_goes_on_in_small_steps_is_sound(running: Scene, passed: in
     [(3653 * DAY, "days ahead of the last event"), (-3600 * SECOND, "s behind the last event"), (8 * DAY, "8.0 days")],
 )
 def test_a_clock_that_jumped_proposes_to_purge_all_the_same(running: Scene, jump: int, why: str) -> None:
-    running.pass_time(jump)
+    running.clock.now += jump
     assert why in str(retention.clock_doubt(running.store))
     assert proposals(running) == []
     said = retention.clock_guard(running.store)
@@ -54,14 +54,14 @@ def test_a_clock_that_jumped_proposes_to_purge_all_the_same(running: Scene, jump
 
 
 def test_an_event_after_the_jump_does_not_make_the_clock_sound_but_a_grace_period_does(running: Scene) -> None:
-    running.pass_time(3653 * DAY)
+    running.clock.now += 3653 * DAY
     running.log("images", "after the jump")
     assert "nothing was recorded for 3,653.0 days" in str(retention.clock_guard(running.store))
     for day in range(6):
-        running.pass_time(DAY)
+        running.clock.now += DAY
         running.log("images", f"later {day}")
     assert retention.clock_doubt(running.store) is not None
-    running.pass_time(running.store.config.grace - 6 * DAY)
+    running.clock.now += running.store.config.grace - 6 * DAY
     assert retention.clock_doubt(running.store) is None
 
 
@@ -71,7 +71,7 @@ def test_a_store_that_is_younger_than_a_grace_period_is_sound(scene: Scene) -> N
 
 def test_only_an_admin_may_use_the_approval(running: Scene) -> None:
     directory.set_organisation_role(running.store, "local", "bob", Role.MEMBER)
-    running.pass_time(99 * DAY)
+    running.clock.now += 99 * DAY
     with pytest.raises(PermissionDeniedError):
         retention.clock_guard(running.by("bob").store)
     retention.clock_guard(running.store)

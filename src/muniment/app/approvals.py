@@ -10,7 +10,7 @@ from muniment.domain.approval import Act, Stage
 from muniment.domain.errors import ApprovalNeededError, NotFoundError, PermissionDeniedError
 from muniment.domain.ports import Context, Views
 from muniment.domain.registry import require_role
-from muniment.domain.rows import MemberRow, OrganisationRow, ProposalRow
+from muniment.domain.rows import HoldRow, MemberRow, OrganisationRow, PolicyRow, ProposalRow
 from muniment.domain.values import Micros, PrincipalId, Role
 
 
@@ -21,6 +21,7 @@ def propose(store: Store, act: Act, target: str, reason: str | None = None) -> s
 
     def decide(steps: Steps) -> None:
         require_admin(steps.views, store.context, f"propose to {act.value}")
+        _require_target(steps.views, act, target)
         wanted = approval.Proposed(act, target, people(store.context), steps.now + approval.LASTS, kept)
         steps.step(approval.APPROVAL, id_, approval.propose, wanted)
 
@@ -91,6 +92,17 @@ def of_act(views: Views, act: Act, target: str, stage: Stage, now: Micros) -> Pr
     """Return the first proposal of an act that is at a stage and can be used at *now*."""
     rows = views.select(ProposalRow, act=act.value, target=target, order="proposed_at")
     return next((row for row in rows if row.state == stage.value and row.expires_at > now), None)
+
+
+def _require_target(views: Views, act: Act, target: str) -> None:
+    """Refuse to propose about a hold or a policy that is not in force, so that nobody approves a slip of the pen."""
+    hold = views.find(HoldRow, hold_id=target) if act is Act.RELEASE_HOLD else None
+    if act is Act.RELEASE_HOLD and (hold is None or hold.released_at is not None):
+        msg = f"no hold {target} is in force — see: muniment hold list"
+        raise NotFoundError(msg)
+    if act is Act.SHORTEN_RETENTION and views.find(PolicyRow, policy_id=target) is None:
+        msg = f"no policy {target} is in force — see: muniment retention list"
+        raise NotFoundError(msg)
 
 
 def people(context: Context) -> tuple[PrincipalId, ...]:

@@ -29,17 +29,30 @@ def set_policy(
 
     Shortening what was set takes an approval. Only an admin of the organisation may.
     """
-    there = next((row for row in of_scope(store.views, scope, target, type_) if row.start == terms.start.value), None)
-    id_ = there.policy_id if there else new_id()
     wanted = PolicySet(scope, target, terms, citation is not None, type_, citation)
+    return policy(store.views, put(store, wanted))
+
+
+def put(store: Store, wanted: PolicySet) -> str:
+    """Set a policy; return its id."""
+    id_ = id_of(store.views, wanted)
 
     def decide(steps: Steps) -> None:
         approvals.require_admin(steps.views, store.context, "set a retention policy")
-        scopes.require(steps.views, scope, target)
-        _change(steps, id_, terms, lambda: steps.step(policies.POLICY, id_, policies.set_policy, wanted))
+        scopes.require(steps.views, wanted.scope, wanted.target)
+        _change(steps, id_, wanted.terms, lambda: steps.step(policies.POLICY, id_, policies.set_policy, wanted))
 
-    store.transact(Request("set policy", [scope.value, repr(terms)], target), decide)
-    return policy(store.views, id_)
+    store.transact(Request("set policy", [wanted.scope.value, repr(wanted.terms)], wanted.target), decide)
+    return id_
+
+
+def id_of(views: Views, wanted: PolicySet) -> str:
+    """Return the id of the policy that has the same scope and start, or a new one."""
+    type_ = wanted.type if isinstance(wanted.type, str) else None
+    there = (
+        row for row in of_scope(views, wanted.scope, wanted.target, type_) if row.start == wanted.terms.start.value
+    )
+    return next((row.policy_id for row in there), None) or new_id()
 
 
 def remove_policy(store: Store, policy_id: str) -> None:

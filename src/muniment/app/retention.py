@@ -8,7 +8,7 @@ from typing import Final
 
 from attrs import define, evolve, field
 
-from muniment.app import approvals, clock, holds, usage
+from muniment.app import approvals, clock, history, holds, usage
 from muniment.app.reach import in_state
 from muniment.app.standing import Standing
 from muniment.app.store import Store
@@ -71,6 +71,15 @@ class Book:
         held = [row.hold_id for row in self.holds(version)]
         return retention.decide(self.facts(version, rules), rules, held, self.requests(version), now)
 
+    def instead(self, policy_id: str, row: PolicyRow | None) -> Book:
+        """Return the book as it would be with another policy, or none, in the place of one."""
+        other = Book(self.views, self.grace, self.at, self.wide)
+        known = [each for rows in self._policies.values() for each in rows if each.policy_id != policy_id]
+        other._standing, other._policies = self._standing, defaultdict(list)
+        for each in (*known, *([] if row is None else [row])):
+            other._policies[each.scope, each.target].append(each)
+        return other
+
     def due(self, version: VersionRow, now: Micros) -> Decision | None:
         """Return the decision if it is to remove something at *now*; finding out that it is not costs little."""
         rules, asked = tuple(self.rules(version)), tuple(self.requests(version))
@@ -90,7 +99,8 @@ class Book:
         facts = evolve(self.facts(version, rules), state=State.DELETED, deleted_at=now, grace=0)
         decision = retention.decide(facts, rules, [row.hold_id for row in self.holds(version)], (), now)
         if decision.action is not Action.PURGE:
-            msg = f"version {version.version_id} cannot be deleted: {decision.because[0].text}"
+            why = f"{decision.because[0].text} — {_way_out(decision, version)}"
+            msg = f"version {version.version_id} cannot be deleted: {why}"
             raise HeldError(msg)
 
     @property
@@ -152,6 +162,12 @@ class Book:
         return None if row is None else row.last_used_at
 
 
+def _way_out(decision: Decision, version: VersionRow) -> str:
+    if decision.due_at is not None:
+        return f"it may go from {clock.to_text(decision.due_at)} on"
+    return f"see: muniment retention explain {version.version_id}"
+
+
 def rule_of(row: PolicyRow) -> Rule:
     """Return a policy as the decision sees it; a citation that was forgotten still binds."""
     terms = Terms(Start(row.start), row.minimum, row.maximum, Ending(row.ending), row.keep_last)
@@ -170,6 +186,21 @@ def explain(store: Store, version: VersionRow, at: int | None = None, now: Micro
     return book(store, at).decide(version, store.clock() if now is None else now)
 
 
+def moment(store: Store, text: str | None) -> tuple[int | None, Micros]:
+    """Read when to decide: now, a time past or to come, or the number of an event; and by the rules as of what event.
+
+    ``None`` stands for the rules of now.
+    """
+    now = store.clock()
+    if text is None:
+        return None, now
+    seq = history.as_of(store, text)
+    if text.strip().isdecimal():
+        return seq, _time_of(store, seq) if seq else now
+    asked = now if text == "now" else clock.from_text(text.strip())
+    return (None if asked >= now else seq), asked
+
+
 def book(store: Store, at: int | None = None, *, wide: bool = False) -> Book:
     """Return what decides now, or did after event *at*; who used what is caught up with where a policy asks for it."""
     if any(row.start == Start.LAST_USED.value for row in store.views.select(PolicyRow, at=at, order="set_at")):
@@ -180,11 +211,25 @@ def book(store: Store, at: int | None = None, *, wide: bool = False) -> Book:
 def due(store: Store, now: Micros) -> Iterator[tuple[VersionRow, Decision]]:
     """Yield every version that something is to be removed of at *now*, and why, in the order of their making."""
     found = book(store, wide=True)
+    for version in kept(store.views):
+        decision = found.due(version, now)
+        if decision is not None:
+            yield version, decision
+
+
+def overdue(store: Store, now: Micros) -> Iterator[tuple[VersionRow, Decision]]:
+    """Yield every version of which something is due at *now* and not done, also what is only to be reviewed."""
+    found = book(store, wide=True)
+    for version in kept(store.views):
+        decision = found.decide(version, now)
+        if decision.action is not Action.KEEP:
+            yield version, decision
+
+
+def kept(views: Views) -> Iterator[VersionRow]:
+    """Yield every version whose bytes are kept, the live ones first."""
     for state in (State.COMMITTED, State.DELETED):
-        for version in in_state(store.views, state):
-            decision = found.due(version, now)
-            if decision is not None:
-                yield version, decision
+        yield from in_state(views, state)
 
 
 # --- the clock -------------------------------------------------------------------------------------------------------

@@ -20,6 +20,9 @@ DELETING = re.compile(
     r"\b(delet|remov|unlink|purg|clean|evict|eras|forget|sweep|take \w+ \w+ away|away)", re.IGNORECASE
 )
 HARMLESS = {
+    "muniment approval": "only names what its commands do",
+    "muniment hold place": "keeps things from being removed",
+    "muniment retention overdue": "lists what is to be deleted",
     "muniment run": "only names what its commands do",
     "muniment artifact restore": "takes a deletion back",
     "muniment doctor": "removes what it wrote itself a moment before",

@@ -82,7 +82,7 @@ def ttl(name: str, time: str | None, whole: bool) -> Shown:
     it go earlier. When it expires in fact, and why, is said too.
     """
     opened = store()
-    chosen = None if time is None else _ttl(time)
+    chosen = None if time is None else ttl_of(time)
     if whole:
         row, team = _artifact(opened, name)
         if chosen is not None:
@@ -191,7 +191,8 @@ def _artifact(opened: Store, name: str) -> tuple[ArtifactRow, TeamRow]:
     return catalog.artifact_named(opened.views, project, where.name), team
 
 
-def _ttl(text: str) -> Ttl:
+def ttl_of(text: str) -> Ttl:
+    """Read a TTL as people type it: a duration, never or inherit."""
     fixed = {"never": NEVER, "inherit": INHERIT}
     if text in fixed:
         return fixed[text]
