@@ -11,11 +11,12 @@ from tests.stores import Clock, join, sqlite_ledger
 
 
 def write(path: Path, context: Context, name: str, times: int) -> None:
-    """Log so many versions of one artifact, each with the same alias."""
+    """Log so many versions of one artifact, each with the same alias, and as many of one that has this *name*."""
     clock = Clock()
     store = join(sqlite_ledger(path, clock), path.parent, clock, context)
     for number in range(times):
         Acts(store).log("model", f"{name}-{number}", aliases=("best",))
+        Acts(store).log(name, number)
     store.ledger.close()
 
 

@@ -17,6 +17,8 @@ from muniment.adapters.blobs.fsspec import FsspecObjectStore
 from muniment.adapters.references.fsspec import FsspecReferences
 from muniment.domain.errors import CorruptError
 from muniment.domain.ports import ReferenceStore
+from tests.adapters.test_fsspec_objects import packed
+from tests.conformance import blob_store
 from tests.conformance.object_store import machine_for
 from tests.conformance.references import Place, ReferencesConformance
 from tests.fsspec_kinds import EMULATED, emulated
@@ -38,6 +40,12 @@ TestGoogleMachine = pytest.mark.usefixtures("google")(
 )
 TestAzureMachine = pytest.mark.usefixtures("azure")(
     machine_for(lambda: FsspecObjectStore.at(f"{azurite.container()}/store"), examples=5)
+)
+TestGooglePacksMachine = pytest.mark.usefixtures("google")(
+    blob_store.machine_for(lambda: packed(f"{gcs.bucket()}/store"), examples=3)
+)
+TestAzurePacksMachine = pytest.mark.usefixtures("azure")(
+    blob_store.machine_for(lambda: packed(f"{azurite.container()}/store"), examples=3)
 )
 
 

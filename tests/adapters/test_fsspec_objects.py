@@ -23,6 +23,7 @@ from muniment.adapters.fsspec_files import Place, written_at
 from muniment.domain.errors import CorruptError, InvalidValueError, NotFoundError, StorageError, StorageFullError
 from muniment.domain.ports import BlobStore, ObjectResult, ObjectSource
 from muniment.domain.values import Digest
+from tests.conformance import blob_store
 from tests.conformance.blob_store import BlobStoreConformance
 from tests.conformance.object_store import ObjectStoreConformance, machine_for
 from tests.fsspec_kinds import EMULATED, Failing, OverwritingFileSystem, RenamingFileSystem, ServedFileSystem, emulated
@@ -118,6 +119,15 @@ class TestPacks(BlobStoreConformance):
         (found,) = store.objects.list("sha256/")
         assert found.name.endswith(digest)
         store.objects.place.files.pipe_file(f"{store.objects.place.path}/{found.name}", content, mode="overwrite")
+
+
+def packed(url: str) -> BlobStore:
+    folder = Path(tempfile.mkdtemp())
+    return PackedBlobStore(FsspecObjectStore.at(url), PackIndex(folder / "index.sqlite3"), folder / "spool", few=2)
+
+
+TestPacksInMemoryMachine = blob_store.machine_for(lambda: packed(f"memory://{token_hex(8)}/store"), examples=10)
+TestPacksInFilesMachine = blob_store.machine_for(lambda: packed(Path(tempfile.mkdtemp()).as_uri()), examples=10)
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", LARGE], ids=["empty", "small", "large"])

@@ -7,7 +7,7 @@ import os
 import random
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,14 @@ def require_whole(store: Store, versions: int) -> None:
     assert [each.before for each in moved] == [None, *(each.to for each in moved[:-1])]
     assert [each.to for each in moved] == [row.version_id for row in rows]
     assert list(store.ledger.verify()) == []
+
+
+def require_own(store: Store, names: Sequence[str], versions: int) -> None:
+    """Check that each of these artifacts has so many versions, without a gap."""
+    for name in names:
+        artifact_id = Acts(store).artifact(name).artifact_id
+        rows = store.views.select(VersionRow, artifact_id=artifact_id, order="index")
+        assert [row.index for row in rows] == list(range(versions)), name
 
 
 def together(*acts: Callable[[], object]) -> None:
@@ -91,7 +99,19 @@ def logging(store: Store, name: str, times: int) -> Callable[[], object]:
     return lambda: [acts.log("model", f"{name}-{number}", aliases=("best",)) for number in range(times)]
 
 
-def test_eight_processes_append_to_one_artifact_and_one_alias(store: Store, tmp_path: Path) -> None:
+def mixed(store: Store, name: str, times: int) -> Callable[[], object]:
+    """Log to the artifact that all share and to one that has this *name*, in turn."""
+    acts = Acts(store)
+
+    def act() -> None:
+        for number in range(times):
+            acts.log("model", f"{name}-{number}", aliases=("best",))
+            acts.log(name, number)
+
+    return act
+
+
+def test_eight_processes_append_to_one_artifact_and_alias_and_each_to_its_own(store: Store, tmp_path: Path) -> None:
     arguments = [(tmp_path / "ledger.sqlite3", store.context, f"p{number}", 12) for number in range(8)]
     writers = [SPAWN.Process(target=write, args=each) for each in arguments]
     for writer in writers:
@@ -100,6 +120,7 @@ def test_eight_processes_append_to_one_artifact_and_one_alias(store: Store, tmp_
         writer.join()
     assert [writer.exitcode for writer in writers] == [0] * 8
     require_whole(store, 1 + 8 * 12)
+    require_own(store, [f"p{number}" for number in range(8)], 12)
 
 
 def test_threads_share_one_ledger(store: Store) -> None:

@@ -17,7 +17,7 @@ from muniment.app.store import Store
 from muniment.domain import artifact
 from muniment.domain.rows import VersionRow
 from tests.acts import Acts
-from tests.adapters.test_ledger_processes import forked, logging, require_whole, together
+from tests.adapters.test_ledger_processes import forked, logging, mixed, require_own, require_whole, together
 from tests.servers.postgres import PostgresServer, postgres_ledger, running
 from tests.stores import Clock, join, store_on
 
@@ -34,11 +34,12 @@ def store(tmp_path: Path) -> Iterator[Store]:
     store.ledger.close()
 
 
-def test_32_processes_append_to_one_artifact_and_one_alias(store: Store) -> None:
+def test_32_processes_append_to_one_artifact_and_alias_and_each_to_its_own(store: Store) -> None:
     with ExitStack() as stack:
         for number in range(32):
-            stack.enter_context(forked(logging(store, f"p{number}", 3)))
+            stack.enter_context(forked(mixed(store, f"p{number}", 3)))
     require_whole(store, 1 + 32 * 3)
+    require_own(store, [f"p{number}" for number in range(32)], 3)
 
 
 def test_threads_share_one_ledger(store: Store) -> None:
