@@ -33,6 +33,7 @@ from muniment.domain.rows import AliasRow, LinkRow, VersionRow
 from muniment.domain.values import LATEST, Role
 from tests.acts import Acts
 from tests.model import ANYWHERE, Member, Model, Numbered, Refused
+from tests.redacting import redact, telling
 from tests.replay import require_past_and_present, require_replay
 from tests.stores import Clock, as_login, memory_ledger, sqlite_ledger, store_on
 
@@ -48,6 +49,7 @@ class Machine(RuleBasedStateMachine):
 
     versions: Bundle[Member] = Bundle("versions")
     links: Bundle[Member] = Bundle("links")
+    every = 1
 
     @abstractmethod
     def open(self, folder: Path, clock: Clock) -> Store:
@@ -62,6 +64,11 @@ class Machine(RuleBasedStateMachine):
         self.stores = {"ada": self.store, "bob": as_login(self.store, "bob")}
         self.model = Model()
 
+    @initialize(every=st.integers(1, 5))
+    def redact_in_the_end(self, every: int) -> None:
+        """Destroy the words of each so many events once all is done: whatever happened, the rest still holds."""
+        self.every = every
+
     def remember(self, recorded: Recorded) -> tuple[()]:
         self.written[recorded.seq] = recorded
         return ()
@@ -71,6 +78,8 @@ class Machine(RuleBasedStateMachine):
             require_replay(self.store)
             require_past_and_present(self.store)
             self.require_read_as_written()
+            redact(self.store, telling(self.store)[:: self.every])
+            require_past_and_present(self.store)
             self.store.ledger.close()
             shutil.rmtree(self.folder)
 

@@ -86,3 +86,32 @@ def test_the_tag_that_a_hold_goes_by_stays_while_it_is_in_force(two: Scene) -> N
     approvals.approve(two.by("ann").store, approvals.propose(two.store, Act.RELEASE_HOLD, row.hold_id))
     holds.release(two.store, row.hold_id)
     assert redaction.redact(two.store, [placed]) == 1
+
+
+def test_what_a_held_version_says_stays(two: Scene) -> None:
+    logged = two.log("other", "x", "alias")
+    held = holds.place(two.store, HoldKind.LITIGATION, ScopeKind.VERSION, logged.version_id, "a case")
+    seqs = [
+        recorded.seq
+        for recorded in two.store.ledger.read()
+        if getattr(recorded.event, "to", getattr(recorded.event, "version_id", None)) == logged.version_id
+        and redaction.commitment(two.store, recorded.seq) is not None
+    ]
+    for seq in seqs:
+        approve(two, [seq])
+        with pytest.raises(HeldError, match=held.hold_id):
+            redaction.redact(two.store, [seq])
+    assert len(seqs) >= 2
+
+
+def test_a_hold_on_one_version_leaves_the_words_of_others_to_be_redacted(two: Scene) -> None:
+    held, free = two.log("other", "x"), two.log("other", "y")
+    holds.place(two.store, HoldKind.LITIGATION, ScopeKind.VERSION, held.version_id, "a case")
+    seqs = [
+        recorded.seq
+        for recorded in two.store.ledger.read()
+        if getattr(recorded.event, "version_id", None) == free.version_id
+        and redaction.commitment(two.store, recorded.seq) is not None
+    ]
+    approve(two, seqs)
+    assert redaction.redact(two.store, seqs) == len(seqs) > 0

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from muniment.domain.errors import ConflictError
+from muniment.domain.errors import ConflictError, RuleError
 from muniment.domain.ports import Append, Ledger, Outcome
 from muniment.domain.project import ProjectRenamed
 from muniment.domain.redaction import EventsRedacted
@@ -101,9 +101,22 @@ class LedgerRedaction:
         assert [event.event.name for event in events(told)] == ["secret", "open", "hidden"]
         assert list(told.verify()) == []
 
-    def test_the_answer_to_the_command_that_told_the_words_is_forgotten(self, ledger: Ledger) -> None:
-        asked = command("name it secret")
+    def test_what_was_answered_before_is_forgotten(self, ledger: Ledger) -> None:
+        """Refusals say names, and an answer is kept beside a hash of what was asked for."""
+        asked, refused, other = command("name it secret"), command("again"), command("something else")
         ledger.transact(asked, decided(Append(P, 0, (created("secret"),)), answer="secret"))
+        with pytest.raises(RuleError, match="secret is taken"):
+            ledger.transact(refused, raising(RuleError("secret is taken")))
+        ledger.transact(other, decided(answer="like secret"))
         redact(ledger, 1)
-        again = ledger.transact(asked, decided(answer="nothing is known of it"))
-        assert (again.answer, again.replayed) == ("nothing is known of it", False)
+        for each in (asked, refused, other):
+            again = ledger.transact(each, decided(answer="nothing is known of it"))
+            assert (again.answer, again.replayed) == ("nothing is known of it", False)
+
+    def test_a_redaction_that_is_undone_keeps_the_answers(self, told: Ledger) -> None:
+        asked = command("name it")
+        told.transact(asked, decided(answer="named"))
+        wrong = Append(P, 7, (ProjectRenamed("x"),))
+        with pytest.raises(ConflictError):
+            told.transact(command(), decided(Append(R, 0, (EventsRedacted((1,), (committed(told, 1),)),)), wrong))
+        assert told.transact(asked, decided(answer="again")).answer == "named"

@@ -6,16 +6,16 @@ import json
 from collections.abc import Callable, Iterable
 from hashlib import sha256
 
-from muniment.app import approvals
+from muniment.app import approvals, holds, projector
 from muniment.app.store import Store
 from muniment.app.transact import Request, Steps
 from muniment.domain import redaction
 from muniment.domain.approval import Act
-from muniment.domain.errors import HeldError, InvalidValueError
-from muniment.domain.hold import HoldPlaced
-from muniment.domain.ports import Views
+from muniment.domain.errors import InvalidValueError
+from muniment.domain.ports import Recorded, Views
 from muniment.domain.redaction import EventsRedacted
-from muniment.domain.rows import HoldRow
+from muniment.domain.rows import ArtifactRow, HoldRow, OrganisationRow, VersionRow
+from muniment.domain.values import OrganisationId, owner_of
 
 Allow = Callable[[Steps], None]
 """What lets a redaction happen inside its command, or refuses it."""
@@ -28,13 +28,13 @@ def redact(store: Store, seqs: Iterable[int], *, request_id: str | None = None, 
     approved this very set of events. It can be done again after it was interrupted.
     """
     wanted = sorted(set(seqs))
-    targets = tuple((seq, commit) for seq in wanted if (commit := commitment(store, seq)) is not None)
-    fresh = tuple(target for target in targets if store.ledger.leaf(target[0]).words is not None)
-    for seq, _ in fresh:
-        _require_free(store.views, store, seq)
+    fresh = tuple((seq, commit) for seq in wanted if (commit := _still_told(store, seq)) is not None)
+    events = [recorded for seq, _ in fresh for recorded in store.ledger.read(after=seq - 1, until=seq)]
 
     def decide(steps: Steps) -> None:
         approvals.require_admin(steps.views, store.context, "redact events")
+        for recorded in events:
+            _require_free(steps.views, recorded)
         if allow is None:
             approvals.carry_out(steps, Act.REDACT, target_of(wanted))
         else:
@@ -45,6 +45,7 @@ def redact(store: Store, seqs: Iterable[int], *, request_id: str | None = None, 
     if fresh:
         store.transact(Request("redact", None, request_id), decide)
     store.ledger.rebuild()
+    projector.rebuild(store)
     return len(fresh)
 
 
@@ -65,15 +66,30 @@ def commitment(store: Store, seq: int) -> str | None:
 
 def redacted(store: Store) -> int:
     """Return how many events lost their words on purpose."""
-    stream = redaction.redactions_stream(store.context.organisation)
-    events = (recorded.event for recorded in store.ledger.read(stream=stream))
-    return sum(len(event.seqs) for event in events if isinstance(event, EventsRedacted))
+    organisations = (row.organisation_id for row in store.views.select(OrganisationRow, order="name"))
+    streams = (redaction.redactions_stream(OrganisationId(each)) for each in organisations)
+    events = (recorded.event for stream in streams for recorded in store.ledger.read(stream=stream))
+    return len({seq for event in events if isinstance(event, EventsRedacted) for seq in event.seqs})
 
 
-def _require_free(views: Views, store: Store, seq: int) -> None:
-    """Refuse to redact the tag that a hold in force goes by: nobody would know any more what it holds."""
-    recorded = next(store.ledger.read(after=seq - 1, until=seq))
-    row = views.find(HoldRow, hold_id=recorded.stream) if isinstance(recorded.event, HoldPlaced) else None
-    if row is not None and row.released_at is None:
-        msg = f"event {seq} says which tag hold {row.hold_id} goes by — release the hold first"
-        raise HeldError(msg)
+def _still_told(store: Store, seq: int) -> str | None:
+    """Return the commitment to the words of an event, ``None`` if it has none, or none any more."""
+    leaf = store.ledger.leaf(seq)
+    found: str | None = None if leaf.words is None else json.loads(leaf.text)["words_commit"]
+    return found
+
+
+def _require_free(views: Views, recorded: Recorded) -> None:
+    """Refuse to redact what is said of something held, and the tag that a hold in force goes by."""
+    what = f"what event {recorded.seq} says"
+    owner = owner_of(recorded.stream)
+    meant = (getattr(recorded.event, name, None) for name in ("version_id", "to", "before"))
+    for id_ in {each for each in meant if isinstance(each, str)} or {owner}:
+        version = views.find(VersionRow, version_id=id_)
+        artifact = views.find(ArtifactRow, artifact_id=id_)
+        if version is not None:
+            holds.refuse(holds.on_version(views, version), what)
+        elif artifact is not None:
+            holds.refuse(holds.on_artifact(views, artifact), what)
+    placed = views.select(HoldRow, state=holds.PLACED, order="placed_at")
+    holds.refuse(tuple(row for row in placed if owner in {row.target, row.hold_id}), what)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +15,7 @@ from muniment.app.directory import LOGIN
 from muniment.app.migrate import Movable
 from muniment.domain.errors import CorruptError, InvalidValueError, NotFoundError, ReadOnlyError, StorageError
 from muniment.domain.ports import Context, Ledger, Vault
+from muniment.domain.redaction import EventsRedacted, redactions_stream
 from muniment.domain.rows import OrganisationRow
 from muniment.domain.values import Micros, OrganisationId, PrincipalId
 
@@ -38,6 +39,8 @@ class Replay:
     root: str
     recorded_at: Micros
     format: int = field(default=FORMAT)
+    redacted: Sequence[int] = ()
+    """The events that lost their words later: no event up to then says so."""
 
 
 def build(source: Movable, config: Config, seq: int, folder: Path, open_target: Callable[[Path], Movable]) -> Replay:
@@ -77,7 +80,16 @@ def _carried(source: Movable, target: Movable, seq: int) -> Replay:
     if (head.size, head.root) != (seq, source.root(seq)):
         msg = "the replay did not come to the root of its store — run `muniment fsck` there"
         raise CorruptError(msg)
-    return Replay(source.origin, head.size, head.root.hex(), head.recorded_at)
+    return Replay(source.origin, head.size, head.root.hex(), head.recorded_at, redacted=redacted_after(source, seq))
+
+
+def redacted_after(ledger: Ledger, seq: int) -> tuple[int, ...]:
+    """Return the events up to *seq* whose words were redacted after it."""
+    organisations = ledger.views.select(OrganisationRow, order="name")
+    streams = [redactions_stream(OrganisationId(row.organisation_id)) for row in organisations]
+    later = (recorded.event for stream in streams for recorded in ledger.read(after=seq, stream=stream))
+    named = (each for event in later if isinstance(event, EventsRedacted) for each in event.seqs)
+    return tuple(sorted(each for each in named if each <= seq))
 
 
 def _settings(config: Config) -> str:

@@ -56,6 +56,11 @@ def redactions_stream(organisation_id: OrganisationId) -> StreamId:
     return StreamId(f"{organisation_id}:r")
 
 
+def lost_words(seq: int) -> str:
+    """Return what is said of an event without its words, of which no event says that they were redacted."""
+    return f"event {seq} lost its words, and no event says that they were redacted"
+
+
 def evolve(redactions: Redactions, event: RedactionEvent) -> Redactions:
     """Return the state after *event*, which is none."""
     del event

@@ -121,7 +121,10 @@ class Desk(Sheet, Protocol):
         ...
 
     def destroy_words(self, commits: Mapping[int, bytes]) -> None:
-        """Destroy words and blinds of events, keep the commitments, and forget answers to the commands they are of."""
+        """Destroy words and blinds of events, keep the commitments, and forget what was answered to any command.
+
+        Refusals say names, and what was asked for is kept as a hash without a blind.
+        """
         ...
 
     def kept(self, actor: str, command: str, since: Micros) -> Kept | None:

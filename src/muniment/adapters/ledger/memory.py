@@ -103,13 +103,14 @@ class MemoryDesk:
             Frontier(tip.frontier.size, tip.frontier.roots()),
             tip.recorded_at,
             dict(ledger.scratch.rows),
+            ledger.commands,
             ledger.rows.checkpoint(),
         )
 
     def undo(self) -> None:
         """Go back to the savepoint."""
         ledger = self._ledger
-        size, self.tip.frontier, self.tip.recorded_at, ledger.scratch.rows, rows = self._mark
+        size, self.tip.frontier, self.tip.recorded_at, ledger.scratch.rows, ledger.commands, rows = self._mark
         for record in self._destroyed:
             ledger.records[record.seq - 1] = record
             ledger.words[record.stream, record.position] = record.words
@@ -151,14 +152,14 @@ class MemoryDesk:
         return [Held(record.seq, record.words, record.words_blind, record.words_commit) for record in there]
 
     def destroy_words(self, commits: Mapping[int, bytes]) -> None:
-        """Destroy words and blinds of events, keep the commitments, and forget answers to the commands they are of."""
+        """Destroy words and blinds of events, keep the commitments, and forget what was answered to any command."""
         ledger = self._ledger
         for seq, commitment in commits.items():
             record = ledger.records[seq - 1]
             self._destroyed.append(record)
             ledger.records[seq - 1] = evolve(record, words=None, words_blind=None, words_commit=commitment)
             ledger.words[record.stream, record.position] = None
-            ledger.commands.pop((record.actor, record.command), None)
+        ledger.commands = {}
 
     def apply(self, changes: Sequence[Change], seq: int) -> None:
         """Change rows."""

@@ -139,18 +139,14 @@ class PostgresDesk:
         return list(starmap(Held, self._ask(statement, (list(seqs),))))
 
     def destroy_words(self, commits: Mapping[int, bytes]) -> None:
-        """Destroy words and blinds of events, keep the commitments, and forget answers to the commands they are of."""
+        """Destroy words and blinds of events, keep the commitments, and forget what was answered to any command."""
         if commits:
             self.cursor.execute(
                 f"UPDATE {TABLE} SET words = NULL, words_blind = NULL, words_commit = its.commitment "
                 f"FROM unnest(%s::bigint[], %s::bytea[]) AS its (seq, commitment) WHERE {TABLE}.seq = its.seq".encode(),
                 (list(commits), list(commits.values())),
             )
-            self.cursor.execute(
-                f"DELETE FROM commands USING {TABLE} WHERE {TABLE}.seq = ANY(%s::bigint[]) "
-                f"AND commands.actor = {TABLE}.actor AND commands.id = {TABLE}.command".encode(),
-                (list(commits),),
-            )
+        self.cursor.execute("DELETE FROM commands")
 
     def apply(self, changes: Sequence[Change], seq: int) -> None:
         """Change rows."""

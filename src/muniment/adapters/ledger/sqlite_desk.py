@@ -161,15 +161,12 @@ class SqliteDesk:
         return list(starmap(Held, rows))
 
     def destroy_words(self, commits: Mapping[int, bytes]) -> None:
-        """Destroy words and blinds of events, keep the commitments, and forget answers to the commands they are of."""
+        """Destroy words and blinds of events, keep the commitments, and forget what was answered to any command."""
         self._cursor.executemany(
             f"UPDATE {TABLE} SET words = NULL, words_blind = NULL, words_commit = ? WHERE rowid = ?",
             [(commitment, seq) for seq, commitment in commits.items()],
         )
-        self._cursor.executemany(
-            f"DELETE FROM commands WHERE (actor, id) = (SELECT actor, command FROM {TABLE} WHERE rowid = ?)",
-            [(seq,) for seq in commits],
-        )
+        self._cursor.execute("DELETE FROM commands")
 
     def apply(self, changes: Sequence[Change], seq: int) -> None:
         """Change rows."""

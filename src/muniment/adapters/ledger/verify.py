@@ -15,6 +15,7 @@ from muniment.adapters.ledger.record import Record, is_whole, leaf_of
 from muniment.adapters.ledger.tiles import Made
 from muniment.domain.errors import CorruptError, NotFoundError
 from muniment.domain.merkle import HASH_BYTES, Frontier
+from muniment.domain.redaction import lost_words
 
 REDACTED: Final = "redaction.redacted.1"
 END: Final = 2**63
@@ -101,7 +102,7 @@ class Redactions:
         """Yield a line for each event that lost its words unsaid, or still has words that were said to be destroyed."""
         for seq, commitment in sorted(self._lost.items()):
             if self._claimed.get(seq) != commitment:
-                yield f"event {seq} lost its words, and no event says that they were redacted"
+                yield lost_words(seq)
         for seq in sorted(self._claimed.keys() - self._lost.keys()):
             yield f"event {seq} still has its words, although an event says that they were redacted"
 

@@ -104,6 +104,8 @@ def fsck(context: click.Context, checkpoint: str | None, verifier: str | None, f
                 yield {"kind": fault.kind, "fault": fault.text}
 
     show_now(context, Many(rows(), line=lambda row: printable(f"{row['kind']}: {row['fault']}")))
+    if count := checking.redacted(store()):
+        click.echo(f"{count} events were redacted with authorisation", err=True)
     if found:
         click.echo(f"error: {found} faults — restore from a backup what they name", err=True)
         context.exit(1)
