@@ -61,6 +61,7 @@ def test_every_command_is_documented_with_an_example(name: str) -> None:
     guide = GUIDE.read_text("utf-8")
     section = re.search(rf"^#+ `{name}`\n(.*?)(?=^#|\Z)", guide, re.MULTILINE | re.DOTALL)
     assert section, f"{GUIDE.name} has no heading for `{name}`"
+    assert guide.count(f"# `{name}`\n") == 1, f"{GUIDE.name} describes {name} more than once"
     command = ALL[name]
     assert isinstance(command, Command | Group)
     shown = section[1].splitlines()

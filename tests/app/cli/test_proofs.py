@@ -87,6 +87,8 @@ def test_a_witness_in_another_folder_signs_and_stops_a_store_that_was_put_back(
 def test_a_key_is_replaced_and_the_chain_handed_over(muniment: Run) -> None:
     first = muniment("key", "show").out.strip()
     assert muniment("key", "chain").out == "\n"
+    assert muniment("key", "rotate", "--dry-run").out == f"would happen: key destroyed  {first}\nnothing was done\n"
+    assert (muniment("key", "show").out.strip(), muniment("key", "chain").out) == (first, "\n")
     second = muniment("key", "rotate").out.strip()
     assert muniment("key", "show", "--json").json == {"verifier": second}
     Path("chain").write_text(muniment("key", "chain", "--json").json["chain"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from muniment.app import keys
 from muniment.app.cli.frame import group, store
 from muniment.app.cli.show import One, Shown
+from muniment.app.cli.trying import dry_run_option
 
 
 @group(examples=("muniment key show", "muniment key rotate"))
@@ -19,13 +20,18 @@ def show() -> Shown:
     return One({"verifier": verifier}, verifier)
 
 
-@key.command(examples=("muniment key rotate",))
-def rotate() -> Shown:
+@key.command(examples=("muniment key rotate --dry-run", "muniment key rotate"))
+@dry_run_option
+def rotate(dry_run: bool) -> Shown:
     """Put a new key in the place of the old one, which is destroyed; both sign the announcement.
 
     Give the chain (`muniment key chain`) to whoever trusts the old key.
     """
-    verifier = keys.rotate(store())
+    opened = store()
+    if dry_run:
+        old = opened.signer.verifier_key()
+        return One({"dry_run": True, "destroyed": old}, f"would happen: key destroyed  {old}\nnothing was done")
+    verifier = keys.rotate(opened)
     return One({"verifier": verifier}, verifier)
 
 
