@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+
+from attrs import define, field
 
 from muniment.app import approvals, scopes
-from muniment.app.standing import Standing, concerns
+from muniment.app.standing import Standing
 from muniment.app.store import Store
 from muniment.app.transact import Request, Steps, new_id
 from muniment.domain import hold as holds
@@ -111,24 +113,56 @@ def on_version(views: Views, version: VersionRow, at: int | None = None) -> tupl
     """Return the holds in force for a version, whatever scope brings it in."""
     if not views.select(HoldRow, at=at, state=PLACED, order="placed_at", limit=1):
         return ()
-    standing = Standing(views, at)
-    found = [
-        row
-        for scope, target in standing.scopes(version)
-        for row in views.select(HoldRow, at=at, scope=scope.value, target=target, state=PLACED, order="placed_at")
-        if scope is not ScopeKind.TAG
-    ]
-    found += _by_tag(views, version, standing, at)
-    found += _by_subject(views, version, at)
-    return tuple({row.hold_id: row for row in found}.values())
+    return Placed(Standing(views, at)).on(version)
+
+
+@define
+class Placed:
+    """The holds in force, looked up once for many versions."""
+
+    standing: Standing
+    _scoped: dict[tuple[str, str], list[HoldRow]] = field(init=False)
+    _tags: list[HoldRow] = field(init=False)
+    _subjects: list[HoldRow] = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        rows = self.standing.views.select(HoldRow, at=self.standing.at, state=PLACED, order="placed_at")
+        apart = {ScopeKind.TAG.value, ScopeKind.SUBJECT.value}
+        self._scoped = defaultdict(list)
+        for row in rows:
+            if row.scope not in apart:
+                self._scoped[row.scope, row.target].append(row)
+        self._tags = [row for row in rows if row.tag is not None]
+        self._subjects = [row for row in rows if row.scope == ScopeKind.SUBJECT.value]
+
+    def on(self, version: VersionRow) -> tuple[HoldRow, ...]:
+        """Return the holds in force for a version."""
+        scopes_ = self.standing.scopes(version) if self._scoped else ()
+        found = [row for scope, target in scopes_ for row in self._scoped.get((scope.value, target), ())]
+        if self._tags:
+            tags = self._tags_of(version)
+            found += [row for row in self._tags if row.tag in tags]
+        found += [row for row in self._subjects if self.standing.about(row.target, version)]
+        return tuple({row.hold_id: row for row in found}.values())
+
+    def _tags_of(self, version: VersionRow) -> set[str | None]:
+        standing = self.standing
+        links = (link.collection_id for link in standing.links(version))
+        owners = (version.version_id, version.artifact_id, *links)
+        return {
+            row.tag
+            for owner in owners
+            for row in standing.views.select(TagRow, at=standing.at, owner_id=owner, order="tag")
+        }
 
 
 def on_artifact(views: Views, artifact: ArtifactRow) -> tuple[HoldRow, ...]:
     """Return the holds in force for any version of an artifact."""
     if not views.select(HoldRow, state=PLACED, order="placed_at", limit=1):
         return ()
+    placed = Placed(Standing(views, wide=True))
     versions = views.select(VersionRow, artifact_id=artifact.artifact_id, order="index")
-    found = (row for version in versions for row in on_version(views, version))
+    found = (row for version in versions for row in placed.on(version))
     return tuple({row.hold_id: row for row in found}.values())
 
 
@@ -144,18 +178,3 @@ def refuse(held: tuple[HoldRow, ...], what: str) -> None:
         ids = ", ".join(row.hold_id for row in held)
         msg = f"{what} is held by {ids} — it can go once the hold is released: muniment hold release {held[0].hold_id}"
         raise HeldError(msg)
-
-
-def _by_tag(views: Views, version: VersionRow, standing: Standing, at: int | None) -> Iterator[HoldRow]:
-    placed = [row for row in views.select(HoldRow, at=at, state=PLACED, order="placed_at") if row.tag is not None]
-    if not placed:
-        return
-    owners = (version.version_id, version.artifact_id, *(link.collection_id for link in standing.links(version)))
-    tags = {row.tag for owner in owners for row in views.select(TagRow, at=at, owner_id=owner, order="tag")}
-    yield from (row for row in placed if row.tag in tags)
-
-
-def _by_subject(views: Views, version: VersionRow, at: int | None) -> Iterator[HoldRow]:
-    for row in views.select(HoldRow, at=at, state=PLACED, order="placed_at"):
-        if row.scope == ScopeKind.SUBJECT.value and concerns(views, row.target, version, at):
-            yield row

@@ -54,6 +54,7 @@ class Book:
     _standing: Standing = field(init=False)
     _policies: dict[tuple[str, str], list[PolicyRow]] = field(init=False)
     _held: bool = field(init=False)
+    _placed: holds.Placed | None = field(init=False, default=None)
     _erasing: list[RequestRow] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -110,7 +111,11 @@ class Book:
 
     def holds(self, version: VersionRow) -> tuple[HoldRow, ...]:
         """Return the holds in force for a version."""
-        return holds.on_version(self.views, version, self.at) if self._held else ()
+        if not self._held:
+            return ()
+        if self._placed is None:
+            self._placed = holds.Placed(self._standing)
+        return self._placed.on(version)
 
     def requests(self, version: VersionRow) -> Iterator[Erasure]:
         """Yield the approved requests to erase what a version is about; what an exemption keeps is left out."""
