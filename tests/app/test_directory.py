@@ -10,7 +10,15 @@ import pytest
 from attrs import evolve
 
 from muniment.app import catalog, collect, directory, lifecycle, link_artifact, registries, runs
-from muniment.domain.errors import InvalidNameError, NameTakenError, NotFoundError, PermissionDeniedError
+from muniment.app.transact import Request
+from muniment.domain.errors import (
+    InvalidNameError,
+    InvalidValueError,
+    NameTakenError,
+    NotFoundError,
+    PermissionDeniedError,
+)
+from muniment.domain.organisation import ORGANISATION, OrganisationRoleSet
 from muniment.domain.principal import Denied
 from muniment.domain.registry import MemberKind, Visibility
 from muniment.domain.rows import MemberRow, OrganisationRow, PrincipalRow, ProjectRow, RegistryRow, RunRow, TeamRow
@@ -191,6 +199,39 @@ def test_a_role_that_was_taken_away_is_gone(stage: Scene) -> None:
     directory.set_team_role(stage.store, "local", "bob", None)
     with pytest.raises(PermissionDeniedError, match="you are no member"):
         bob.log("net", "newer", type_="model")
+
+
+@pytest.mark.parametrize("role", [None, V, M])
+def test_the_last_admin_of_an_organisation_stays_and_may_leave_the_team(scene: Scene, role: Role | None) -> None:
+    with pytest.raises(InvalidValueError, match="an organisation needs an admin"):
+        directory.set_organisation_role(scene.store, "local", "ada", role)
+    directory.set_team_role(scene.store, "local", "ada", role)
+    scene.log("net", "still an admin of the team", type_="model")
+    directory.set_organisation_role(scene.store, "local", "bob", A)
+    directory.set_organisation_role(scene.store, "local", "ada", role)
+    assert directory.role_of(scene.views, scene.store.context.organisation, scene.store.context.actor) is role
+
+
+def test_without_an_admin_of_its_organisation_a_team_keeps_one(scene: Scene) -> None:
+    """No decision leads there any more, but ledgers from before may."""
+    org = scene.store.context.organisation
+    gone = OrganisationRoleSet(scene.store.context.actor, None)
+    directory.set_organisation_role(scene.store, "local", "bob", M)
+    scene.store.transact(Request("as before", None, org), lambda steps: steps.step(ORGANISATION, org, lambda _: [gone]))
+    with pytest.raises(InvalidValueError, match="a team needs an admin"):
+        directory.set_team_role(scene.store, "local", "ada", None)
+    directory.set_team_role(scene.store, "local", "bob", A)
+    directory.set_team_role(scene.store, "local", "ada", None)
+
+
+def test_somebody_unknown_has_no_membership_to_take_and_stays_unknown(scene: Scene) -> None:
+    before, people = list(scene.store.ledger.dump()), scene.views.count(PrincipalRow, order="principal_id")
+    for take in (directory.set_team_role, directory.set_organisation_role):
+        with pytest.raises(NotFoundError, match="there is no user 'zoe'"):
+            take(scene.store, "local", "zoe", None)
+    assert scene.store.vault.find(directory.LOGIN, "zoe") is None
+    assert scene.views.count(PrincipalRow, order="principal_id") == people
+    assert list(scene.store.ledger.dump()) == before
 
 
 # --- roles in a registry ---------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from muniment.domain.errors import NameTakenError, NotFoundError
+from muniment.domain.errors import InvalidValueError, NameTakenError, NotFoundError
 from muniment.domain.organisation import (
     ORGANISATION,
     Organisation,
@@ -63,6 +63,18 @@ def test_a_member_gets_a_role_another_one_and_none() -> None:
     organisation.given(BEGUN).when(set_organisation_role, ANN, None).then_nothing()
 
 
+def test_an_organisation_keeps_an_admin() -> None:
+    ann, bob = OrganisationRoleSet(ANN, Role.ADMIN), OrganisationRoleSet(BOB, Role.ADMIN)
+    for role in (None, Role.VIEWER, Role.MEMBER):
+        for others in ((), (OrganisationRoleSet(BOB, Role.MEMBER),), (bob, OrganisationRoleSet(BOB, None))):
+            refused = organisation.given(BEGUN, ann, *others).when(set_organisation_role, ANN, role)
+            refused.then_raises(InvalidValueError, "an organisation needs an admin — make somebody else its admin")
+        both = organisation.given(BEGUN, ann, bob).when(set_organisation_role, ANN, role)
+        both.then(OrganisationRoleSet(ANN, role))
+    organisation.given(BEGUN, ann).when(set_organisation_role, ANN, Role.ADMIN).then_nothing()
+    organisation.given(BEGUN, ann).when(set_organisation_role, BOB, None).then_nothing()
+
+
 def test_an_organisation_that_never_began_cannot_be_changed() -> None:
     organisation.when(rename_organisation, "apex").then_raises(NotFoundError, "there is no such organisation")
     organisation.when(set_organisation_role, ANN, None).then_raises(NotFoundError, "there is no such organisation")
@@ -78,10 +90,12 @@ acts = st.one_of(
 def test_any_decision_taken_again_changes_nothing_and_nobody_has_two_roles(wanted: list[Act]) -> None:
     state, said = ORGANISATION.initial, {}
     for each in wanted:
-        begun = state.name is not None
-        state = happen(ORGANISATION, state, attempt(state, each))
+        decided = attempt(state, each)
+        had_admin = Role.ADMIN in dict(state.members).values()
+        state = happen(ORGANISATION, state, decided)
         assert attempt(state, each) == []
-        if each.decision is set_organisation_role and begun:
+        if each.decision is set_organisation_role and decided:
             said[each.arguments[0]] = each.arguments[1]
         assert len(dict(state.members)) == len(state.members)
         assert dict(state.members) == {member: role for member, role in said.items() if role is not None}
+        assert not had_admin or Role.ADMIN in dict(state.members).values()

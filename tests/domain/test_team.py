@@ -82,6 +82,17 @@ def test_a_member_gets_a_role_another_one_and_none() -> None:
     team.given(BEGUN).when(set_team_role, ANN, None).then_nothing()
 
 
+@pytest.mark.parametrize("role", [None, Role.VIEWER, Role.MEMBER])
+def test_only_a_team_of_an_organisation_with_an_admin_may_be_without_one(role: Role | None) -> None:
+    admin, gone = TeamRoleSet(ANN, Role.ADMIN), TeamRoleSet(ANN, role)
+    team.given(BEGUN, admin).when(set_team_role, ANN, role).then(gone)
+    alone = team.given(BEGUN, admin, TeamRoleSet(BOB, Role.MEMBER))
+    refused = alone.when(set_team_role, ANN, role, is_watched=False)
+    refused.then_raises(InvalidValueError, "a team needs an admin, for its organisation has none")
+    two = team.given(BEGUN, admin, TeamRoleSet(BOB, Role.ADMIN))
+    two.when(set_team_role, ANN, role, is_watched=False).then(gone)
+
+
 def test_the_ttl_policy_is_set_once() -> None:
     policy = TtlPolicySet(ADMINS, DAY)
     team.given(BEGUN).when(set_ttl_policy, ADMINS, DAY).then(policy)

@@ -169,6 +169,16 @@ def principal(store: Store, login: str) -> PrincipalId:
     return someone.id
 
 
+def known_principal(store: Store, login: str) -> PrincipalId:
+    """Return the id of a login name that is known; NotFoundError if it is not."""
+    plain_name(login, "Login name")
+    known = store.vault.find(LOGIN, login)
+    if known is None or store.views.find(PrincipalRow, principal_id=known) is None:
+        msg = f"there is no user {login!r}"
+        raise NotFoundError(msg)
+    return PrincipalId(known)
+
+
 @frozen
 class _Someone:
     """A principal, and how to make it known if it is not yet."""
@@ -200,20 +210,28 @@ def logins(store: Store, ids: set[PrincipalId]) -> dict[PrincipalId, str]:
 
 
 def set_team_role(store: Store, name: str, login: str, role: Role | None) -> None:
-    """Give somebody a role in a team, or take the membership away."""
-    row, member = team(store.views, name), _someone(store.views, store.vault, login)
+    """Give somebody a role in a team, or take the membership away.
+
+    NotFoundError if it is to be taken from a login that nobody has.
+    """
+    row, member = team(store.views, name), _member(store, login, role)
 
     def decide(steps: Steps) -> None:
         require_team_role(steps.views, row, store.context.actor, Role.ADMIN, "change who is in the team")
         member.make_known(steps)
-        steps.step(teams.TEAM, row.team_id, teams.set_team_role, member.id, role)
+        admins = steps.views.select(MemberRow, scope_id=row.organisation_id, order="member_id")
+        is_watched = any(each.role == Role.ADMIN.value for each in admins)
+        steps.step(teams.TEAM, row.team_id, teams.set_team_role, member.id, role, is_watched=is_watched)
 
     store.transact(Request("set team role", [member.id, role and role.value], row.team_id), decide)
 
 
 def set_organisation_role(store: Store, name: str, login: str, role: Role | None) -> None:
-    """Give somebody a role in an organisation, or take the membership away."""
-    row, member = organisation(store.views, name), _someone(store.views, store.vault, login)
+    """Give somebody a role in an organisation, or take the membership away; the last admin stays one.
+
+    NotFoundError if it is to be taken from a login that nobody has.
+    """
+    row, member = organisation(store.views, name), _member(store, login, role)
 
     def decide(steps: Steps) -> None:
         _require_organisation_role(
@@ -225,6 +243,11 @@ def set_organisation_role(store: Store, name: str, login: str, role: Role | None
         )
 
     store.transact(Request("set organisation role", [member.id, role and role.value], row.organisation_id), decide)
+
+
+def _member(store: Store, login: str, role: Role | None) -> _Someone:
+    """Return whom a role is for; nobody becomes known by having none."""
+    return _Someone(known_principal(store, login), None) if role is None else _someone(store.views, store.vault, login)
 
 
 # --- finding and roles -----------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from attrs import evolve as replace
 from attrs import frozen
 
 from muniment.domain.decider import Decider, Event
-from muniment.domain.errors import NameTakenError, NotFoundError
+from muniment.domain.errors import InvalidValueError, NameTakenError, NotFoundError
 from muniment.domain.values import Audit, Erased, OrganisationId, PrincipalId, Role, Words
 
 
@@ -73,9 +73,19 @@ def rename_organisation(
 def set_organisation_role(
     organisation: Organisation, principal_id: PrincipalId, role: Role | None
 ) -> list[OrganisationEvent]:
-    """Give a member a role, or take the membership away."""
+    """Give a member a role, or take the membership away; the last admin stays one."""
     _require(organisation)
-    return [] if dict(organisation.members).get(principal_id) is role else [OrganisationRoleSet(principal_id, role)]
+    held = dict(organisation.members).get(principal_id)
+    if held is role:
+        return []
+    if held is Role.ADMIN and not _admins(organisation) - {principal_id}:
+        msg = "an organisation needs an admin — make somebody else its admin first"
+        raise InvalidValueError(msg)
+    return [OrganisationRoleSet(principal_id, role)]
+
+
+def _admins(organisation: Organisation) -> set[PrincipalId]:
+    return {member for member, role in organisation.members if role is Role.ADMIN}
 
 
 def _require(organisation: Organisation) -> None:

@@ -117,10 +117,22 @@ def rename_team(team: Team, name: str, taken: TeamId | None = None) -> list[Team
     return [TeamRenamed(name)]
 
 
-def set_team_role(team: Team, principal_id: PrincipalId, role: Role | None) -> list[TeamEvent]:
-    """Give a member a role, or take the membership away."""
+def set_team_role(
+    team: Team, principal_id: PrincipalId, role: Role | None, *, is_watched: bool = True
+) -> list[TeamEvent]:
+    """Give a member a role, or take the membership away.
+
+    The last admin stays one unless the team *is_watched*: admins of the organisation are admins of its teams.
+    """
     _require(team)
-    return [] if dict(team.members).get(principal_id) is role else [TeamRoleSet(principal_id, role)]
+    held = dict(team.members).get(principal_id)
+    if held is role:
+        return []
+    others = {member for member, other in team.members if other is Role.ADMIN} - {principal_id}
+    if held is Role.ADMIN and not others and not is_watched:
+        msg = "a team needs an admin, for its organisation has none — make somebody else its admin first"
+        raise InvalidValueError(msg)
+    return [TeamRoleSet(principal_id, role)]
 
 
 def set_ttl_policy(team: Team, setters: TtlSetters, default: Micros | None) -> list[TeamEvent]:

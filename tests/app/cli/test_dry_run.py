@@ -168,11 +168,15 @@ def test_who_may_not_may_not_try(muniment: Run, own_home: Path, monkeypatch: pyt
 
 
 @pytest.mark.usefixtures("full")
-def test_somebody_unknown_stays_unknown(muniment: Run, own_home: Path) -> None:
+@pytest.mark.parametrize(
+    "of", [("team", "member", "local"), ("org", "member", "local"), ("registry", "members", "drafts")]
+)
+def test_somebody_unknown_stays_unknown(muniment: Run, own_home: Path, of: tuple[str, ...]) -> None:
     before = everything(own_home)
-    tried = muniment("team", "member", "local", "zoe", "--remove", "--dry-run").out
+    assert "zoe" not in muniment(*of, "zoe", "member", "--dry-run").out
+    for dry in ((), ("--dry-run",)):
+        assert "there is no user 'zoe'" in muniment(*of, "zoe", "--remove", *dry, status=1).err
     assert everything(own_home) == before
-    assert "zoe" not in tried
 
 
 def test_what_is_deleted_already_would_change_nothing(full: str, muniment: Run) -> None:

@@ -215,12 +215,13 @@ def members(name: str, member: str | None, role: str | None, remove: bool, dry_r
     row = find(opened, name)
     if people.wants_change(member, role, remove):
         who = str(member)
+        acted = acted_on(opened, dry_run=dry_run)
         if who.startswith(TEAM):
             id_: str = directory.team(opened.views, who.removeprefix(TEAM)).team_id
             kind = MemberKind.TEAM
         else:
-            id_, kind = directory.principal(opened, who), MemberKind.PRINCIPAL
-        acted = acted_on(opened, dry_run=dry_run)
+            principal = directory.known_principal if remove else directory.principal
+            id_, kind = principal(acted, who), MemberKind.PRINCIPAL
         registries.set_role(acted, row, id_, kind, Role(role) if role else None)
         return tried(acted) or people.changed_member(name, who, role)
     return people.members(opened, row.registry_id)

@@ -104,4 +104,5 @@ def _named(store: Store, registry: RegistryRow, name: str, *, adding: bool) -> t
     if login is None and not adding:
         msg = f"there is no user or team {name!r}"
         raise NotFoundError(msg)
-    return directory.principal(store, name), MemberKind.PRINCIPAL
+    principal = directory.principal if adding else directory.known_principal
+    return principal(store, name), MemberKind.PRINCIPAL
