@@ -9,7 +9,7 @@ import pytest
 import muniment as wandb
 from muniment.app.sdk import session
 from muniment.domain.errors import CorruptError, InvalidValueError, MunimentError, NotFoundError
-from tests.app.sdk.words import artifact, events, find, logged
+from tests.app.sdk.words import artifact, edges, events, find, logged
 
 
 def several(*paths: str, name: str = "many") -> wandb.Artifact:
@@ -117,6 +117,39 @@ def test_lineage_is_asked_of_the_artifact() -> None:
     with wandb.init() as other:
         used = other.use_artifact(artifact("draft", name="drafted"))
     assert used.logged_by() is None
+
+
+def test_lineage_is_that_of_the_version_however_it_is_reached() -> None:
+    made = logged()
+    linked = made.link("wandb-registry-dataset/ds")
+    assert (made.used_by(), linked.used_by()) == ([], [])
+    users = []
+    for name in ("ds:v0", "wandb-registry-dataset/ds:v0", "ds:v0"):
+        with wandb.init() as run:
+            run.use_artifact(name)
+            run.use_artifact(name)
+        users.append(run.id)
+    for each in (made, linked, wandb.Api().artifact("wandb-registry-dataset/ds:v0")):
+        assert [user.id for user in each.used_by()] == users
+        assert each.logged_by().id == made.logged_by().id
+    wandb.Api().run(users[1]).delete()
+    assert [user.id for user in linked.used_by()] == [users[0], users[2]]
+
+
+def test_who_logged_equal_content_first_logged_it_until_that_run_is_deleted() -> None:
+    first = logged()
+    origin = first.logged_by()
+    again = logged()
+    assert (again.version, again.logged_by().id) == (first.version, origin.id)
+    assert len(edges(first)) == len(wandb.Api().runs()) == 2
+    origin.delete()
+    assert find("ds:v0").logged_by() is None
+
+
+@pytest.mark.parametrize("asked", ["used_by", "logged_by"])
+def test_a_draft_has_no_lineage_yet(asked: str) -> None:
+    with pytest.raises(wandb.ArtifactNotLoggedError, match=asked):
+        getattr(wandb.Artifact("draft", "dataset"), asked)()
 
 
 # --- references ------------------------------------------------------------------------------------------------------
