@@ -17,6 +17,7 @@ from muniment.domain import (
     artifact,
     collection,
     data_subject,
+    disposal,
     hold,
     organisation,
     policy,
@@ -32,6 +33,7 @@ from muniment.domain import (
     version,
 )
 from muniment.domain.decider import Decider, Event
+from muniment.domain.evidence import Check, Evidence, Method
 from muniment.domain.values import (
     ERASED,
     INHERIT,
@@ -66,6 +68,7 @@ AGGREGATES: Final = (
     policy,
     processing,
     redaction,
+    disposal,
 )
 
 TEXT: Final = st.text(st.characters(codec="utf-8"), max_size=12)
@@ -81,11 +84,22 @@ TERMS: Final = st.builds(
     ending=st.sampled_from(policy.Ending),
     keep_last=st.integers(1, 9),
 )
+EVIDENCE: Final = st.builds(
+    Evidence,
+    disposal_id=IDS,
+    method=st.sampled_from(Method),
+    verified_by=st.lists(st.sampled_from(Check), max_size=3).map(tuple),
+    blobs=st.integers(0, 9),
+    size=st.integers(0, 9),
+    copies=st.integers(0, 9),
+    residual=st.integers(0, 9),
+)
 PERSONAL: Final[st.SearchStrategy[Any]] = st.builds(Personal, IDS.map(SlotId), COMMITS)
 PLAIN: Final[Mapping[object, st.SearchStrategy[Any]]] = {
     Digest: DIGESTS,
     Ttl: TTLS,
     policy.Terms: TERMS,
+    Evidence: EVIDENCE,
     bool: st.booleans(),
     int: st.integers(-(2**53) + 1, 2**53 - 1),
     str: IDS,

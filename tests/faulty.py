@@ -10,10 +10,12 @@ from typing import BinaryIO, Final, Literal, TypeAlias
 from attrs import define, evolve, field
 
 from muniment.domain.errors import StorageError
+from muniment.domain.evidence import Search
 from muniment.domain.ports import (
     BlobResult,
     BlobSource,
     BlobStore,
+    Copies,
     ObjectResult,
     ObjectSource,
     ObjectStore,
@@ -138,6 +140,10 @@ class FaultyObjectStore:
             else:
                 yield ObjectResult(name, done=False, error=self.plan.error())
 
+    def copies(self, names: Collection[str], prefix: str) -> Copies:
+        self.plan.answer(lost=self.plan.next() is not None)
+        return self.inner.copies(names, prefix)
+
     def sweep(self, older_than: Micros) -> int:
         lost = self.plan.before()
         freed = self.inner.sweep(older_than)
@@ -201,3 +207,7 @@ class FaultyBlobStore:
     def verify(self) -> Iterator[str]:
         self.plan.answer(lost=self.plan.next() is not None)
         yield from self.inner.verify()
+
+    def search(self, digests: Collection[Digest]) -> Search:
+        self.plan.answer(lost=self.plan.next() is not None)
+        return self.inner.search(digests)

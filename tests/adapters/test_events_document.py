@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, NewType, Union, get_args, get_origin
 
 from muniment.adapters.ledger.codec import WIRE_NAMES
 from muniment.domain.decider import Event
+from muniment.domain.evidence import Evidence
 from muniment.domain.policy import Terms
 from muniment.domain.values import Erased, Personal, Ttl
 from tests.events import deciders, fields, tier
@@ -26,6 +27,10 @@ STREAMS: Final = {
     "artifact": ("an artifact", "`<artifact>`"),
     "collection": ("a collection", "`<collection>`"),
     "data-subject": ("a person whom stored things are about", "`<data subject>`"),
+    "disposal": (
+        "bytes that went without a version, of copies that could not go yet, or of purges that wait",
+        "`<disposal>`, `<residual>` or `<organisation>:g`",
+    ),
     "hold": ("a hold", "`<hold>`"),
     "latest": ("`latest` of an artifact or a collection, where it was put by hand", "`<artifact or collection>:l`"),
     "link": ("the end of a link", "`<link>`"),
@@ -65,10 +70,13 @@ An *id* is 32 and a *digest* 64 lowercase hexadecimal characters; times and dura
 A *TTL* is `{"micros":…,"rule":…}`, its rule `inherit`, `never` or `after`, its `micros` null but for `after`.
 *Terms* are `{"ending":…,"keep_last":…,"maximum":…,"minimum":…,"start":…}`, the middle three integers or null.
 Their ending is `delete` or `review`, their start `created`, `last-used`, `unlinked` or `superseded`.
+*Evidence* is `{"blobs":…,"copies":…,"disposal_id":…,"method":…,"residual":…,"size":…,"verified_by":[…]}`.
+Its method is `deleted`, `pack-rewritten`, `key-destroyed` or `already-absent`;
+it was verified by `memory`, `files`, `objects`, `versions` (markers and unfinished uploads too) or `footers` (of packs).
 The *class* of an event (governance, change, access, security) decides how long it is kept.
 A `?` marks a field that may be absent.
 """
-SHORT: Final = {Ttl: "TTL", Terms: "terms", int: "integer", str: "text", bool: "true or false"}
+SHORT: Final = {Ttl: "TTL", Terms: "terms", Evidence: "evidence", int: "integer", str: "text", bool: "true or false"}
 
 
 def kind(annotation: Any) -> str:

@@ -13,6 +13,7 @@ from muniment.domain import (
     artifact,
     collection,
     data_subject,
+    disposal,
     hold,
     organisation,
     policy,
@@ -27,6 +28,7 @@ from muniment.domain import (
     team,
     version,
 )
+from muniment.domain.evidence import Check, Evidence, Method, Trigger
 from muniment.domain.values import NEVER, Personal, Role, SlotId, Ttl
 
 ID: Final = {letter: letter * 32 for letter in "abcdef0123456789"}
@@ -38,6 +40,11 @@ SLOT: Final = '{"commit":"' + "c" * 64 + '","slot":"' + "5" * 32 + '"}'
 D1: Any = "1" * 64
 D2: Any = "2" * 64
 ADMIN: Final = Role.ADMIN
+SHOWN: Final = Evidence(A, Method.REWRITTEN, (Check.VERSIONS, Check.FOOTERS), 7, 8192, 9, 1)
+SHOWN_TEXT: Final = (
+    '{"blobs":7,"copies":9,"disposal_id":"' + A + '","method":"pack-rewritten","residual":1,"size":8192,'
+    '"verified_by":["versions","footers"]}'
+)
 
 GOLDEN: Final[dict[str, tuple[Any, str, str | None]]] = {
     "activity.declared.1": (
@@ -52,7 +59,9 @@ GOLDEN: Final[dict[str, tuple[Any, str, str | None]]] = {
             recipients="none",
             contacts=S,
         ),
-        '{"contacts":' + SLOT + ',"legal_basis":"6(1)(a)","part":"controller","scope":"project","special":false,"target":"'
+        '{"contacts":'
+        + SLOT
+        + ',"legal_basis":"6(1)(a)","part":"controller","scope":"project","special":false,"target":"'
         + A
         + '"}',
         '{"name":"faces","purpose":"research","recipients":"none"}',
@@ -130,6 +139,18 @@ GOLDEN: Final[dict[str, tuple[Any, str, str | None]]] = {
     "data-subject.fence-lifted.1": (data_subject.FenceLifted(A), '{"request_id":"' + A + '"}', None),
     "data-subject.fenced.1": (data_subject.SubjectFenced(A), '{"request_id":"' + A + '"}', None),
     "data-subject.registered.1": (data_subject.SubjectRegistered(S), '{"identity":' + SLOT + "}", None),
+    "disposal.copies-left.1": (
+        disposal.CopiesLeft(A, disposal.Hindrance.LEGAL_HOLD, 7, "s3://bucket", (D1, D2), 3),
+        '{"copies":3,"disposal_id":"' + A + '","ends_at":7,"why":"legal-hold"}',
+        '{"digests":["' + D1 + '","' + D2 + '"],"place":"s3://bucket"}',
+    ),
+    "disposal.disposed.1": (
+        disposal.Disposed(Trigger.ERASURE, SHOWN, "s3://bucket", A, B),
+        '{"evidence":' + SHOWN_TEXT + ',"owner_id":"' + A + '","request_id":"' + B + '","trigger":"erasure"}',
+        '{"place":"s3://bucket"}',
+    ),
+    "disposal.purge-parked.1": (disposal.PurgeParked(7), '{"due":7}', None),
+    "disposal.residual-ended.1": (disposal.ResidualEnded(disposal.Ending.GONE), '{"ending":"gone"}', None),
     "hold.placed.1": (
         hold.HoldPlaced(hold.HoldKind.LITIGATION, hold.ScopeKind.TAG, A, S, "case", 7),
         '{"kind":"litigation","matter":' + SLOT + ',"review_by":7,"scope":"tag","target":"' + A + '"}',
@@ -321,7 +342,17 @@ GOLDEN: Final[dict[str, tuple[Any, str, str | None]]] = {
         '{"digest":"' + D1 + '","manifest":"' + D2 + '"}',
     ),
     "version.metadata-changed.1": (version.MetadataChanged(S), '{"metadata":' + SLOT + "}", None),
-    "version.purged.1": (version.Purged(7, 8192), '{"blobs":7,"size":8192}', None),
+    "version.let-go.1": (
+        version.LetGo(Trigger.DELETED, 1, 2, A),
+        '{"due_at":2,"marked_at":1,"request_id":"' + A + '","trigger":"deleted"}',
+        None,
+    ),
+    "version.purged.2": (
+        version.Purged(7, 8192, (SHOWN,), ("s3://bucket",), Trigger.EXPIRED, 1, 2, A),
+        '{"blobs":7,"due_at":2,"evidence":[' + SHOWN_TEXT + '],"marked_at":1,"request_id":"' + A + '","size":8192,'
+        '"trigger":"expired"}',
+        '{"places":["s3://bucket"]}',
+    ),
     "version.restored.1": (version.Restored(), "{}", None),
     "version.tagged.1": (version.Tagged(A, "gold"), '{"tag_id":"' + A + '"}', '{"tag":"gold"}'),
     "version.ttl-set.1": (version.TtlSet(NEVER), '{"ttl":{"micros":null,"rule":"never"}}', None),
@@ -344,3 +375,7 @@ def test_the_bytes_of_an_event_are_what_they_always_were(name: str) -> None:
 def test_the_bytes_that_always_were_are_read_as_ever(name: str) -> None:
     event, facts, words = GOLDEN[name]
     assert Codec().decode(name, facts.encode(), None if words is None else words.encode()) == event
+
+
+def test_a_purge_of_a_time_without_evidence_is_read_as_one_that_has_none() -> None:
+    assert Codec().decode("version.purged.1", b'{"blobs":7,"size":8192}', None) == version.Purged(7, 8192)

@@ -12,8 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from muniment.adapters.blobs.s3 import S3ObjectStore
-from muniment.adapters.blobs.s3.deleting import StillThereError
-from muniment.domain.errors import CorruptError, StorageError
+from muniment.domain.errors import CorruptError, StillThereError, StorageError
 from muniment.domain.ports import ObjectResult, ObjectSource
 from tests.conformance.object_store import put
 from tests.servers import seaweedfs
@@ -93,7 +92,7 @@ def test_many_versions_take_few_requests(server: S3Server, wire: Wire) -> None:
     put(store, dict.fromkeys(names, b"x"))
     wire.asked.clear()
     assert all(result.done for result in store.delete_many(names))
-    assert wire.total <= 3
+    assert wire.total <= 4  # versions? uploads? which are there? go
     assert list(store.list("")) == []
 
 
@@ -113,7 +112,7 @@ def test_a_lock_is_kept_and_its_end_is_said(server: S3Server, wire: Wire, mode: 
     held, free = store.delete_many(["packs/a", "packs/b"])
     assert free == ObjectResult("packs/b")
     assert isinstance(held.error, StillThereError)
-    assert held.error.until == until
+    assert held.error.until == round(until.timestamp() * 1_000_000)
     assert f"{mode}) until {until:%Y-%m-%dT%H:%M:%SZ}" in str(held.error)
     assert not held.done
     assert kept(server, bucket) == [(KEY, version)]

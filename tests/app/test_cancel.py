@@ -13,7 +13,7 @@ import pytest
 from attrs import frozen
 
 import muniment as wandb
-from muniment.app import bootstrap, collect, config, directory, fsck, leases, runs
+from muniment.app import bootstrap, collect, condemning, config, directory, fsck, leases, runs
 from muniment.app.cli import main
 from muniment.app.sdk import session
 from muniment.app.store import Store
@@ -56,7 +56,9 @@ def opened() -> Store:
 def nothing_half_done(store: Store) -> None:
     assert [fault.text for fault in fsck.check(store)] == []
     assert store.ledger.scratch.items(leases.LEASE) == []
-    deleting = [row for _, row in store.ledger.scratch.items(collect.CONDEMNED) if row["state"] == collect.DELETING]
+    deleting = [
+        row for _, row in store.ledger.scratch.items(condemning.CONDEMNED) if row["state"] == condemning.DELETING
+    ]
     assert deleting == []
     staging = store.staging
     assert [path.name for path in (staging.iterdir() if staging.is_dir() else ()) if path.name != "lock"] == []
@@ -136,7 +138,7 @@ def test_a_collection_that_is_stopped_anywhere_is_gone_on_with_by_the_next(
         report = collect.act(store)
         assert not report.failed
         assert list(store.blobs.list()) == []
-        assert store.ledger.scratch.items(collect.CONDEMNED) == []
+        assert store.ledger.scratch.items(condemning.CONDEMNED) == []
         stopped += bool(ended.status)
         store.ledger.close()
     assert stopped > 1

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from attrs import evolve, field, frozen
 
-from muniment.app import collect, fsck, leases, upload
-from muniment.app.collect import CONDEMNED, Report
+from muniment.app import collect, condemning, fsck, leases, upload
+from muniment.app.collect import Report
+from muniment.app.condemning import CONDEMNED
 from muniment.app.log_artifact import PARTS
 from muniment.domain.errors import CorruptError
 from muniment.domain.ports import BlobResult
@@ -75,7 +76,7 @@ def test_a_session_that_began_later_does_not_hold_back(scene: Scene) -> None:
     leases.take(scene.store)
     leases.release(scene.store, old)
     epoch = leases.epoch(scene.store.ledger.scratch)
-    assert collect._sessions_ended(scene.store, epoch, 0)  # noqa: SLF001 (what act asks)
+    assert condemning.sessions_ended(scene.store, epoch, 0)  # what act asks
 
 
 @frozen
@@ -131,7 +132,7 @@ def test_a_condemned_blob_that_a_session_rescued_stays(scene: Scene) -> None:
     assert upload.rescue(scene.store, scene.blobs()) == frozenset()
     leases.release(scene.store, old)
     epoch = leases.epoch(scene.store.ledger.scratch)
-    assert collect._begin_deleting(scene.store, sorted(scene.blobs()), epoch) == []  # noqa: SLF001
+    assert condemning.begin_deleting(scene.store, sorted(scene.blobs()), epoch) == []
     scene.log("images", "wanted again", lease=lease)
     assert written.manifest in scene.blobs()
 
@@ -139,13 +140,13 @@ def test_a_condemned_blob_that_a_session_rescued_stays(scene: Scene) -> None:
 def test_two_collections_do_not_delete_what_the_other_condemned(scene: Scene) -> None:
     scene.bring({"data.txt": "wanted again"})
     dead = sorted(scene.blobs())
-    first = collect._condemn(scene.store, dead)  # noqa: SLF001 (two processes, step by step)
+    first = condemning.condemn(scene.store, dead)  # two processes, step by step
     lease = leases.take(scene.store)
     upload.rescue(scene.store, dead)
-    second = collect._condemn(scene.store, dead)  # noqa: SLF001
-    assert collect._sessions_ended(scene.store, first, 0)  # noqa: SLF001
-    assert not collect._sessions_ended(scene.store, second, 0)  # noqa: SLF001
-    assert collect._begin_deleting(scene.store, [*dead], first) == []  # noqa: SLF001
+    second = condemning.condemn(scene.store, dead)
+    assert condemning.sessions_ended(scene.store, first, 0)
+    assert not condemning.sessions_ended(scene.store, second, 0)
+    assert condemning.begin_deleting(scene.store, [*dead], first) == []
     scene.log("images", "wanted again", lease=lease)
     assert scene.contents("images") == ["wanted again"]
 
@@ -153,12 +154,12 @@ def test_two_collections_do_not_delete_what_the_other_condemned(scene: Scene) ->
 def test_what_one_collection_is_deleting_another_does_not_condemn(scene: Scene) -> None:
     scene.bring({"data.txt": "one"})
     dead = sorted(scene.blobs())
-    epoch = collect._condemn(scene.store, dead)  # noqa: SLF001
-    assert collect._begin_deleting(scene.store, [*dead], epoch) == dead  # noqa: SLF001
-    collect._condemn(scene.store, dead)  # noqa: SLF001
+    epoch = condemning.condemn(scene.store, dead)
+    assert condemning.begin_deleting(scene.store, [*dead], epoch) == dead
+    condemning.condemn(scene.store, dead)
     states = {row["state"] for _, row in scene.store.ledger.scratch.items(CONDEMNED)}
     assert states == {"deleting"}
-    scene.pass_time(collect.DELETING_LASTS + SECOND)
+    scene.pass_time(condemning.DELETING_LASTS + SECOND)
     assert collect.act(scene.store).blobs == 3
 
 

@@ -8,7 +8,19 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from muniment.app import collect, directory, doctor, drafts, fsck, leases, lifecycle, reference, stats, storage
+from muniment.app import (
+    collect,
+    condemning,
+    directory,
+    doctor,
+    drafts,
+    fsck,
+    leases,
+    lifecycle,
+    reference,
+    stats,
+    storage,
+)
 from muniment.app.log_artifact import PlaceMovedError, log
 from muniment.app.manifests import Removed
 from muniment.app.places import OWN, TeamBlobs, mark
@@ -19,6 +31,7 @@ from muniment.domain.ports import BlobResult, BlobSource
 from muniment.domain.rows import ArtifactRow
 from muniment.domain.team import StorageSet
 from muniment.domain.values import Digest, Role
+from tests.app import scene
 from tests.app.placed import A, B, C, Placed
 from tests.app.scene import DAY, SECOND
 from tests.stores import Clock, as_login, memory_store
@@ -33,7 +46,7 @@ def placed(tmp_path: Path) -> Placed:
 
 def pass_time(placed: Placed, micros: int) -> None:
     assert isinstance(placed.store.clock, Clock)
-    placed.store.clock.now += micros
+    scene.pass_time(placed.store, placed.store.clock, micros)
 
 
 def delete(placed: Placed, text: str) -> None:
@@ -291,23 +304,23 @@ def test_what_is_condemned_in_one_place_is_not_in_another(placed: Placed) -> Non
     placed.move("red", A)
     digest = source(b"garbage").digest
     own, key = OWN, placed.store.places.key(A)
-    collect._condemn(placed.store, [mark(key, digest)])  # noqa: SLF001 (one half of a collection)
-    before = placed.store.ledger.scratch.items(collect.CONDEMNED)
+    condemning.condemn(placed.store, [mark(key, digest)])  # one half of a collection
+    before = placed.store.ledger.scratch.items(condemning.CONDEMNED)
     assert rescue_at(placed.store, own, [digest]) == frozenset()
     assert rescue(placed.store.of_team(placed.project("blue").team_id), [digest]) == frozenset()
-    assert placed.store.ledger.scratch.items(collect.CONDEMNED) == before
+    assert placed.store.ledger.scratch.items(condemning.CONDEMNED) == before
     assert rescue(placed.store.of_team(placed.project("red").team_id), [digest]) == frozenset()
-    assert placed.store.ledger.scratch.items(collect.CONDEMNED) == []
+    assert placed.store.ledger.scratch.items(condemning.CONDEMNED) == []
 
 
 def test_what_is_deleted_at_this_moment_in_the_place_is_waited_for_there_alone(placed: Placed) -> None:
     placed.move("red", A)
     digest = source(b"garbage").digest
     marked = mark(placed.store.places.key(A), digest)
-    epoch = collect._condemn(placed.store, [marked])  # noqa: SLF001
-    assert collect._begin_deleting(placed.store, [marked], epoch) == [marked]  # noqa: SLF001
+    epoch = condemning.condemn(placed.store, [marked])
+    assert condemning.begin_deleting(placed.store, [marked], epoch) == [marked]
     assert rescue_at(placed.store, OWN, [digest]) == frozenset()
-    pass_time(placed, collect.DELETING_LASTS)
+    pass_time(placed, condemning.DELETING_LASTS)
     assert rescue_at(placed.store, placed.store.places.key(A), [digest]) <= {digest}
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from attrs import define, evolve
 
-from muniment.app import collect, directory, drafts, fsck, leases, lifecycle, storage_migration
+from muniment.app import collect, condemning, directory, drafts, fsck, leases, lifecycle, storage_migration
 from muniment.app.bootstrap import open_blobs
 from muniment.app.config import load
 from muniment.app.places import Places, mark
@@ -192,9 +192,9 @@ def test_what_is_condemned_in_the_new_place_is_rescued(placed: Placed) -> None:
     for digest in placed.needed("data:v0"):
         assert next(iter(placed.at(A).put_many([content_of(placed, digest)]))).error is None
     marks = [mark(placed.store.places.key(A), digest) for digest in sorted(placed.held(A))]
-    epoch = collect._condemn(placed.store, marks)  # noqa: SLF001 (one half of a collection)
+    epoch = condemning.condemn(placed.store, marks)  # one half of a collection
     migrate(placed.store, "red", A)
-    assert collect._begin_deleting(placed.store, marks, epoch) == []  # noqa: SLF001 (the other half)
+    assert condemning.begin_deleting(placed.store, marks, epoch) == []  # the other half
 
 
 def content_of(placed: Placed, digest: Digest) -> BlobSource:

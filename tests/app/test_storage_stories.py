@@ -20,7 +20,7 @@ from muniment.domain.ports import BlobResult
 from muniment.domain.team import StorageGathered, StorageSet
 from muniment.domain.values import Digest
 from tests.app.placed import A, B, Placed
-from tests.app.scene import DAY, SECOND
+from tests.app.scene import DAY, SECOND, pass_time
 from tests.stores import Clock, memory_store
 
 GRACE = 7 * DAY
@@ -162,7 +162,7 @@ class Stories(RuleBasedStateMachine):
     @rule(later=st.booleans())
     def collect(self, later: bool) -> None:  # noqa: FBT001 (a draw)
         assert isinstance(self.placed.store.clock, Clock)
-        self.placed.store.clock.now += GRACE + SECOND if later else 0
+        pass_time(self.placed.store, self.placed.store.clock, GRACE + SECOND if later else 0)
         collect.act(self.placed.store)
         needed = set[Digest]().union(*(self.placed.needed(text) for text in self.live))
         if later:

@@ -13,13 +13,14 @@ from fsspec.implementations.memory import MemoryFileSystem
 from muniment.app import directory, fsck, reference, storage
 from muniment.app.bootstrap import open_cache, open_store
 from muniment.app.catalog import Found
-from muniment.app.collect import delete_dead
 from muniment.app.config import load
+from muniment.app.disposal import dispose
 from muniment.app.download import checkout, download, manifest_of, open_entry, verify_stored
 from muniment.app.reading import SMALL
 from muniment.app.storage_migration import migrate
 from muniment.app.store import Store
 from muniment.domain.errors import CorruptError, MunimentError, NotFoundError
+from muniment.domain.evidence import Trigger
 from muniment.domain.values import Digest
 from tests.app.contents import log, tree
 
@@ -204,4 +205,4 @@ def test_a_blob_that_was_let_go_can_leave_the_cache_too(store: Store, made: Foun
 
 def test_what_is_dead_is_decided_where_it_lies(store: Store, made: Found, tmp_path: Path) -> None:
     download(store, made, tmp_path / "one")
-    assert delete_dead(store).blobs == 0
+    assert dispose(store, None, Trigger.LEFTOVER).blobs == 0

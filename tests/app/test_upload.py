@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from muniment.app import bootstrap, catalog, collect, config, directory, leases, manifests, names
+from muniment.app import bootstrap, catalog, collect, condemning, config, directory, leases, manifests, names
 from muniment.app.catalog import Found
 from muniment.app.download import manifest_of
 from muniment.app.log_artifact import Draft, Logged
@@ -58,13 +58,13 @@ def hexed(content: bytes) -> Digest:
 def condemn(store: Store, *digests: str, state: str = "condemned") -> None:
     def act(transaction: Transaction) -> None:
         for digest in digests:
-            transaction.scratch.put(collect.CONDEMNED, digest, {"state": state})
+            transaction.scratch.put(condemning.CONDEMNED, digest, {"state": state})
 
     store.ledger.work(act)
 
 
 def condemned(store: Store) -> dict[str, Json]:
-    return dict(store.ledger.scratch.items(collect.CONDEMNED))
+    return dict(store.ledger.scratch.items(condemning.CONDEMNED))
 
 
 def forget(store: Store, kind: str) -> None:
@@ -240,7 +240,7 @@ def test_blobs_that_are_being_deleted_are_waited_for(store: Store, monkeypatch: 
     def pause(seconds: float) -> None:
         pauses.append(seconds)
         if len(pauses) == 3:
-            forget(store, collect.CONDEMNED)
+            forget(store, condemning.CONDEMNED)
 
     monkeypatch.setattr(time, "sleep", pause)
     assert rescue(store, {hexed(b"a"), hexed(b"b"), hexed(b"c")}) == {hexed(b"a")}
@@ -256,7 +256,7 @@ def test_parts_of_a_manifest_that_were_deleted_are_written_again(
 
     def collected(_: float) -> None:
         assert all(result.error is None for result in store.blobs.delete_many(dying))
-        forget(store, collect.CONDEMNED)
+        forget(store, condemning.CONDEMNED)
 
     monkeypatch.setattr(time, "sleep", collected)
     logged = log_contents(store, project, [staging.add_bytes("a", b"a")], named("two"))

@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from muniment.domain.errors import InvalidValueError, VersionDeletedError, VersionHeldError
+from muniment.domain.errors import GoneError, InvalidValueError, VersionDeletedError, VersionHeldError
+from muniment.domain.evidence import Check, Evidence, Method, Trigger
 from muniment.domain.values import INHERIT, NEVER, Digest, Personal, SlotId, Ttl
 from muniment.domain.version import (
     VERSION,
     Cause,
     EntryErased,
+    LetGo,
     ManifestReplaced,
     MarkedDeleted,
     MetadataChanged,
@@ -29,6 +31,8 @@ from muniment.domain.version import (
     change_metadata,
     describe_version,
     erase_entry,
+    let_go,
+    let_go_in_time,
     mark_deleted,
     purge,
     replace_manifest,
@@ -43,7 +47,10 @@ from tests.spec import Spec
 TEXT: Personal[Any] = Personal(SlotId("slot"), "commit")
 OTHER: Personal[Any] = Personal(SlotId("slot-2"), "commit-2")
 WEEK = Ttl.after(7 * 86_400_000_000)
-GONE = (MarkedDeleted(), Purged(1, 1))
+GOING = LetGo(Trigger.EXPIRED, 1, 2)
+SHOWN = Evidence("d", Method.REWRITTEN, (Check.OBJECTS, Check.FOOTERS), 7, 8192, 9)
+WAS_PURGED = Purged(7, 8192, (SHOWN,), ("",), Trigger.EXPIRED, 1, 2)
+GONE = (MarkedDeleted(), GOING, WAS_PURGED)
 version = Spec(VERSION)
 
 
@@ -121,7 +128,7 @@ CHANGES: list[tuple[Callable[..., Any], tuple[Any, ...]]] = [
 def test_what_is_not_live_cannot_be_changed(decision: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
     deleted, purged = version.given(MarkedDeleted()), version.given(*GONE)
     deleted.when(decision, *arguments).then_raises(VersionDeletedError, "the version was deleted — restore it first")
-    purged.when(decision, *arguments).then_raises(VersionDeletedError, "the version was purged, its bytes are gone")
+    purged.when(decision, *arguments).then_raises(GoneError, "the version was purged, its bytes are gone")
     restored = version.given(Tagged("t1", "gold"), MarkedDeleted(), Restored()).when(decision, *arguments)
     assert list(restored.decide()) or decision is tag_version
 
@@ -156,15 +163,39 @@ def test_a_deletion_is_taken_back_until_the_purge() -> None:
     version.given(MarkedDeleted()).when(restore).then(Restored())
     version.given(MarkedDeleted(), Restored()).when(restore).then_nothing()
     version.when(restore).then_nothing()
-    version.given(*GONE).when(restore).then_raises(VersionDeletedError, "was purged: .* cannot be restored")
+    version.given(MarkedDeleted(), GOING).when(restore).then_raises(GoneError, "was let go: .* cannot be restored")
+    version.given(*GONE).when(restore).then_raises(GoneError, "was purged: .* cannot be restored")
 
 
-def test_only_a_deleted_version_is_purged_and_only_once() -> None:
-    version.given(MarkedDeleted()).when(purge, blobs=7, size=8192).then(Purged(7, 8192))
-    version.given(*GONE).when(purge, blobs=7, size=8192).then_nothing()
-    version.when(purge, blobs=7, size=8192).then_raises(VersionHeldError, "is live: delete it before")
-    restored = version.given(MarkedDeleted(), Restored())
-    restored.when(purge, blobs=7, size=8192).then_raises(VersionHeldError, "is live")
+def test_only_a_deleted_version_is_let_go_and_only_once() -> None:
+    version.given(MarkedDeleted(Cause.EXPIRED)).when(let_go_in_time, 1, 2).then(GOING)
+    version.given(MarkedDeleted(Cause.PARENT)).when(let_go_in_time, 1, 2).then(LetGo(Trigger.DELETED, 1, 2))
+    version.given(MarkedDeleted(), GOING).when(let_go_in_time, 1, 2).then_nothing()
+    version.given(*GONE).when(let_go, GOING).then_nothing()
+    version.when(let_go, GOING).then_raises(VersionHeldError, "is live: delete it before")
+    version.given(MarkedDeleted(), Restored()).when(let_go, GOING).then_raises(VersionHeldError, "is live")
+
+
+def test_a_request_to_erase_lets_a_live_version_go() -> None:
+    erased = LetGo(Trigger.ERASURE, request_id="r")
+    version.when(let_go, erased).then(erased)
+
+
+def test_what_was_let_go_is_purged_with_its_evidence_and_only_once() -> None:
+    version.given(MarkedDeleted(), GOING).when(purge, [("", SHOWN)]).then(WAS_PURGED)
+    version.given(*GONE).when(purge, [("", SHOWN)]).then_nothing()
+    version.given(MarkedDeleted()).when(purge, [("", SHOWN)]).then_raises(VersionHeldError, "was not let go")
+
+
+def test_a_purge_counts_what_went_from_every_place() -> None:
+    twice = version.given(MarkedDeleted(), GOING).when(purge, [("", SHOWN), ("s3://bucket", SHOWN)])
+    twice.then(Purged(14, 16384, (SHOWN, SHOWN), ("", "s3://bucket"), Trigger.EXPIRED, 1, 2))
+
+
+def test_nothing_more_is_said_about_what_was_let_go() -> None:
+    gone = version.given(MarkedDeleted(), GOING)
+    for decision, said in ((set_ttl, WEEK), (change_metadata, TEXT)):
+        gone.when(decision, said).then_raises(GoneError, "let go")
 
 
 @pytest.mark.parametrize("before", [(), (MarkedDeleted(),), GONE])
@@ -179,7 +210,7 @@ def test_a_manifest_is_replaced_to_leave_out_entries() -> None:
     version.when(replace_manifest, replaced).then(replaced)
     version.given(replaced).when(replace_manifest, replaced).then_nothing()
     version.given(MarkedDeleted()).when(replace_manifest, replaced).then(replaced)
-    version.given(MarkedDeleted(), Purged(0, 0)).when(replace_manifest, replaced).then_nothing()
+    version.given(*GONE).when(replace_manifest, replaced).then_nothing()
     nothing_less = ManifestReplaced("r", Digest("d"), Digest("m"), 10, 2, 0)
     version.when(replace_manifest, nothing_less).then_raises(InvalidValueError, "leave entries out")
 
@@ -197,12 +228,15 @@ acts = st.one_of(
     act(mark_deleted, aliases=held, links=held, cause=st.sampled_from(Cause)),
     act(restore),
     act(erase_entry, ids, st.just("a")),
-    act(purge, blobs=st.integers(0, 9), size=st.integers(0, 9)),
+    act(let_go, st.sampled_from([GOING, LetGo(Trigger.ERASURE)])),
+    act(purge, st.just([("", SHOWN)])),
 )
 WAYS = {
     (State.COMMITTED, State.DELETED): MarkedDeleted,
     (State.DELETED, State.COMMITTED): Restored,
-    (State.DELETED, State.PURGED): Purged,
+    (State.COMMITTED, State.LET_GO): LetGo,
+    (State.DELETED, State.LET_GO): LetGo,
+    (State.LET_GO, State.PURGED): Purged,
 }
 
 
@@ -224,7 +258,7 @@ def test_there_is_no_way_out_of_purged(before: list[Act], after: list[Act]) -> N
     state = VERSION.initial
     for each in before:
         state = happen(VERSION, state, attempt(state, each))
-    state = happen(VERSION, state, [*attempt(state, mark_deleted), Purged(0, 0)])
+    state = happen(VERSION, state, [*attempt(state, mark_deleted), GOING, WAS_PURGED])
     for each in after:
         state = happen(VERSION, state, attempt(state, each))
         assert state.state is State.PURGED

@@ -8,12 +8,13 @@ from hashlib import sha256
 from pathlib import Path
 
 from muniment.app import bootstrap, collect, config, fsck, leases, manifests
+from muniment.app.condemning import CONDEMNED
 from muniment.app.places import OWN
 from muniment.app.reach import reach
 from muniment.app.store import Store
 from muniment.domain.rows import CollectionRow, LinkRow, ProjectRow, RunRow, TeamRow, VersionRow
 from muniment.domain.values import Digest
-from muniment.domain.version import State
+from muniment.domain.version import GOING, State
 from tests.torture.story import PROJECT, Life, Said, carry, contents, links, read, settle, versions
 
 
@@ -59,7 +60,7 @@ def _numbered(rows: list[VersionRow]) -> Iterator[str]:
 
 def _contents(store: Store, logged: dict[int, VersionRow]) -> Iterator[str]:
     for number, row in logged.items():
-        if row.state != State.PURGED.value and row.manifest is not None:
+        if State(row.state) not in GOING and row.manifest is not None:
             expected = {path: sha256(content).hexdigest() for path, content in contents(number).items()}
             entries = manifests.read(store.blobs, store.codec, Digest(row.manifest)).entries()
             if {entry.path: entry.digest for entry in entries} != expected:
@@ -126,7 +127,7 @@ def _collected(store: Store) -> Iterator[str]:
     yield from (f"left in staging: {path.name}" for path in _inside(store.staging) if path.name != "lock")
     folder = store.config.path("blobs", "blobs")
     yield from (f"left behind: {path.name}" for path in _inside(folder / "tmp"))
-    if store.ledger.scratch.items(leases.LEASE) or store.ledger.scratch.items(collect.CONDEMNED):
+    if store.ledger.scratch.items(leases.LEASE) or store.ledger.scratch.items(CONDEMNED):
         yield "left behind: a lease or a condemnation"
     yield from (f"fsck after gc: {fault.kind}: {fault.text}" for fault in fsck.check(store))
 

@@ -71,6 +71,7 @@ ROW_OF: dict[type, tuple[type[Row], str]] = {
             version.TtlSet,
             version.MarkedDeleted,
             version.Restored,
+            version.LetGo,
             version.Purged,
         ),
         (VersionRow, "version_id"),

@@ -1,48 +1,45 @@
 """Garbage collection: what expired is marked deleted, what was deleted long enough ago is purged, dead bytes go.
 
-It never races a new reference. A logging session holds a lease; collecting raises the epoch and condemns dead blobs
-in one transaction, waits until every lease of an older epoch has ended, marks reachability again, and only then
-deletes, a batch at a time. A session of the new epoch that wants a condemned blob takes its condemnation back.
+A version is let go by a decision under the lock; then its bytes are disposed of wherever they lie and looked for; only
+then it is purged, with that as evidence. Interrupted anywhere, the next collection goes on.
 """
 
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 
 from attrs import evolve, field, frozen
 
-from muniment.app import catalog, directory, leases, retention
+from muniment.app import catalog, directory, disposal, leases, purging, residuals, retention
+from muniment.app.condemning import Condemned, Dead, condemned, dead_blobs
+from muniment.app.disposal import Disposing
 from muniment.app.fsck import personal_slots
 from muniment.app.lifecycle import mark_deleted
 from muniment.app.logs import say
-from muniment.app.places import mark
 from muniment.app.progress import SILENT, Progress
-from muniment.app.reach import Reach, Root, Site, name_of, reach, sites, team_of
+from muniment.app.purging import Claim, Owners
+from muniment.app.reach import Site, name_of, reach, sites
 from muniment.app.retention import Book
 from muniment.app.staging import reclaim
 from muniment.app.store import Store
 from muniment.app.telemetry import traced
 from muniment.app.transact import Request, Steps
-from muniment.domain import version as versions
+from muniment.domain import disposal as disposals
 from muniment.domain.errors import StorageError
-from muniment.domain.ports import Scratch, Transaction
+from muniment.domain.evidence import Trigger
 from muniment.domain.registry import require_role
 from muniment.domain.retention import Action
 from muniment.domain.rows import VersionRow
-from muniment.domain.values import Digest, Json, Micros, Role, SlotId, VersionId
+from muniment.domain.values import Micros, Role, SlotId, VersionId
 from muniment.domain.version import Cause
 
 _LOG = logging.getLogger(__name__)
 
-CONDEMNED = "condemned"
-DELETING = "deleting"
-BATCH = 500
-DELETING_LASTS: Micros = 10 * 60 * 1_000_000
 VAULT_SLOTS_LAST: Micros = 24 * 3600 * 1_000_000
-PAUSE_SECONDS = 0.05
+PARKED = ":g"
+"""How the stream of an organisation's purges that wait ends."""
 
 
 @frozen
@@ -76,16 +73,35 @@ class Plan:
 
 
 @frozen
+class Freed:
+    """What went from one place, ``None`` being the store's own: blobs that are verified absent, and their bytes."""
+
+    place: str | None
+    blobs: int
+    size: int
+
+
+@frozen
 class Report:
-    """What collecting did; ``kept`` counts dead blobs that were left because of running sessions, or rescued."""
+    """What collecting did; ``kept`` counts dead blobs that were left because of running sessions, or rescued.
+
+    ``residual`` blobs are held by a lock of their store, ``ended`` counts earlier ones of those that are gone by now.
+    ``parked`` is why nothing was let go, ``late`` by how much the latest of what was let go was overdue.
+    """
 
     deleted: int = 0
+    let_go: int = 0
     purged: int = 0
     blobs: int = 0
     size: int = 0
     kept: int = 0
     staging: int = 0
     failed: tuple[str, ...] = field(factory=tuple)
+    places: tuple[Freed, ...] = ()
+    residual: int = 0
+    ended: int = 0
+    late: Micros = 0
+    parked: str | None = None
 
 
 def plan(store: Store) -> Plan:
@@ -114,13 +130,20 @@ def act(store: Store, *, wait: float = 0.0, progress: Progress = SILENT) -> Repo
     require_permission(store)
     progress.ahead("looking for what expired")
     deleted = [each for each in _due(store) if each.action is Action.DELETE and _delete(store, each)]
-    purged = _purge(store, [each for each in _due(store) if each.action is Action.PURGE])
+    let_go, late, parked = _let_go(store, [each for each in _due(store) if each.action is Action.PURGE])
     swept, unswept = _sweep(store)
     staging = reclaim(store) + swept
-    report = delete_dead(store, wait, progress=progress)
+    report = _remove(store, wait, progress)
     store.vault.sweep(lambda slots: _referenced(store, set(slots)), store.clock() - VAULT_SLOTS_LAST)
-    failed = (*unswept, *report.failed)
-    done = evolve(report, deleted=len(deleted), purged=purged, staging=staging, failed=failed)
+    done = evolve(
+        report,
+        deleted=len(deleted),
+        let_go=let_go,
+        staging=staging,
+        failed=(*unswept, *report.failed),
+        late=late,
+        parked=parked,
+    )
     counts = {"deleted": done.deleted, "purged": done.purged, "blobs": done.blobs, "bytes": done.size}
     say(_LOG, logging.WARNING if done.failed else logging.INFO, "collected", **counts, failed=len(done.failed))
     return done
@@ -173,168 +196,79 @@ def _delete(store: Store, due: Due) -> bool:
     return bool(store.transact(Request("expire", None, due.version_id), deciding).answer)
 
 
-def _purge(store: Store, dues: list[Due]) -> int:
-    """Let go of versions whose grace period is over; their bytes go afterwards."""
-    purged = 0
-    found = reach(store, [due.version_id for due in dues]) if dues else Reach(store)
-    for due in dues:
-        counted = _own(found, store.views.find(VersionRow, version_id=due.version_id))
+def _let_go(store: Store, dues: list[Due]) -> tuple[int, Micros, str | None]:
+    """Let go of what is due, if the clock can be believed; return how much, the latest by how much, or why not."""
+    if not dues:
+        return 0, 0, None
+    parked = retention.clock_guard(store)
+    if parked is not None:
+        organisation = store.context.organisation
 
-        def deciding(steps: Steps, due: Due = due, counted: tuple[int, int] = counted) -> bool:
-            version = steps.views.find(VersionRow, version_id=due.version_id)
-            if version is None:
-                return False
-            decision = Book(steps.views, store.config.grace).decide(version, steps.now)
-            if decision.action is not Action.PURGE:
-                return False
-            blobs, size = counted
-            steps.step(versions.VERSION, due.version_id, versions.purge, blobs=blobs, size=size)
-            return True
+        def deciding(steps: Steps) -> None:
+            steps.step(disposals.DISPOSAL, organisation + PARKED, disposals.park_purge, len(dues))
 
-        purged += bool(store.transact(Request("purge", None, due.version_id), deciding).answer)
-    return purged
+        store.transact(Request("park purge", len(dues), organisation), deciding)
+        return 0, 0, parked
+    since = [due_at for due in dues if (due_at := purging.let_go(store, due.version_id)) is not None]
+    return len(since), max((store.clock() - due_at for due_at in since), default=0), None
 
 
-def _own(found: Reach, version: VersionRow | None) -> tuple[int, int]:
-    """Return how many blobs of content only this version has, and their bytes together; they count as needed then."""
-    if version is None or version.manifest is None:
-        return 0, 0
-    root = Root(Digest(version.manifest), team_of(found.store.views, version), version)
-    needed = found.around(root.team_id)
-    sizes = {digest: size for digest, size in found.manifest(root).contents() if digest not in needed}
-    found.add(root)
-    return len(sizes), sum(sizes.values())
+# --- bytes -----------------------------------------------------------------------------------------------------------
 
 
-# --- blobs -----------------------------------------------------------------------------------------------------------
-
-
-@frozen
-class Dead:
-    """A blob that nothing needs in its place."""
-
-    site: Site
-    digest: Digest
-    size: int
-
-    @property
-    def mark(self) -> str:
-        """What scratch rows call it."""
-        return mark(self.site.key, self.digest)
-
-
-def dead_blobs(found: Reach, among: Iterable[Site]) -> dict[str, Dead]:
-    """Return the blobs in these places that nothing needs there, by their marks."""
-    dead: dict[str, Dead] = {}
-    for site in among:
-        needed = found.at(site.key)
-        each = (Dead(site, digest, size) for digest, size in site.blobs.list() if digest not in needed)
-        dead |= {one.mark: one for one in each}
-    return dead
-
-
-def delete_dead(
-    store: Store, wait: float = 0.0, among: Sequence[Site] | None = None, *, progress: Progress = SILENT
-) -> Report:
-    """Delete what nothing needs in these places, or in all; wait so many seconds for sessions that began before."""
-    among = sites(store) if among is None else among
+def _remove(store: Store, wait: float, progress: Progress) -> Report:
+    """Dispose of what nothing needs: first the bytes of versions that were let go, then whatever else was left."""
     progress.ahead("looking for dead blobs")
-    dead = dead_blobs(reach(store), among)
-    if not dead:
-        return Report()
-    epoch = _condemn(store, dead)
-    if not _sessions_ended(store, epoch, wait):
+    found, among = reach(store), sites(store)
+    dead = dead_blobs(found, among)
+    owners = Owners.of(purging.claims(store, found, among, dead))
+    for claim in owners.claims:
+        dead |= claim.hidden
+    ready = condemned(store, dead, wait) if dead else Condemned(0, {})
+    if ready is None:
         return Report(kept=len(dead))
-    found = reach(store)
-    needed = {site.key: found.at(site.key) for site in among}
-    still_dead = {each for each, one in dead.items() if one.digest not in needed[one.site.key]}
-    _spare(store, [each for each in dead if each not in still_dead])
-    progress.ahead("removing blobs", len(still_dead), sum(dead[each].size for each in still_dead))
-    blobs, size, failed = 0, 0, []
-    for site in among:
-        waiting = iter([each for each in dead if each in still_dead and dead[each].site.key == site.key])
-        while batch := list(islice(waiting, BATCH)):
-            try:
-                dying = _begin_deleting(store, batch, epoch)
-                gone, refused = _deleted(site, [dead[each].digest for each in dying])
-            finally:  # whoever waits for one of them goes on, also when this is interrupted
-                _spare(store, batch, {"state": DELETING, "epoch": epoch})
-            failed += refused
-            freed = sum(dead[mark(site.key, digest)].size for digest in gone)
-            blobs, size = blobs + len(gone), size + freed
-            progress.done(len(gone), freed)
-    return Report(blobs=blobs, size=size, kept=len(dead) - blobs, failed=tuple(failed))
+    progress.ahead("removing blobs", len(ready.dead), sum(each.size for each in ready.dead.values()))
+    disposing = Disposing(store, ready, progress, owners.held, owners.tell)
+    purged = _dispose(store, owners, disposing)
+    ended, unseen = residuals.look_again(store, among, reach(store)) if residuals.known(store) else (0, ())
+    return Report(
+        purged=purged,
+        blobs=len(disposing.gone),
+        size=sum(each.dead.size for each in disposing.gone.values()),
+        kept=len(dead) - len(disposing.gone),
+        failed=(*disposing.lines(), *unseen),
+        places=_freed(among, [each.dead for each in disposing.gone.values()]),
+        residual=len(disposing.stuck),
+        ended=ended,
+    )
 
 
-def _deleted(site: Site, dying: list[Digest]) -> tuple[set[Digest], list[str]]:
-    """Delete blobs from a place; return those that are verified absent, and a line for each other one."""
-    gone, failed = set(), []
-    for result in site.blobs.delete_many(dying):
-        if result.error is None:
-            gone.add(result.digest)
-        else:
-            failed.append(site.named(f"blob {result.digest}: {result.error}"))
-    still = gone - site.blobs.missing(gone)
-    failed += [site.named(f"blob {digest} is still there after it was deleted") for digest in sorted(still)]
-    return gone - still, failed
+def _dispose(store: Store, owners: Owners, disposing: Disposing) -> int:
+    """Dispose of what is condemned; return how many versions were purged."""
+    known = residuals.known(store)
+    purged: list[Claim] = []
+
+    def record(claim: Claim) -> None:
+        if purging.purge(store, claim, owners, disposing, known):
+            purged.append(claim)
+
+    purging.dispose(owners, disposing, record)
+    waiting = {each for claim in owners.claims if claim.readable for each in claim.marks}
+    rest = sorted(disposing.condemned.dead.keys() - disposing.tried - waiting)
+    disposing.run(rest)
+    loose = [each for each in rest if each not in owners.first]
+    disposal.record(store, disposing, Trigger.LEFTOVER, marks=loose)
+    for claim in owners.claims:
+        if not claim.readable and disposing.done(rest):
+            record(claim)
+    return len(purged)
 
 
-def _condemn(store: Store, dead: Iterable[str]) -> int:
-    """Raise the epoch and condemn blobs for it, in one transaction; return the new epoch.
-
-    What another collection is deleting at this moment stays its own.
-    """
-
-    def acting(transaction: Transaction) -> int:
-        epoch = leases.epoch(transaction.scratch) + 1
-        transaction.scratch.put(leases.COLLECTION, leases.EPOCH, epoch)
-        for each in dead:
-            if _state(transaction.scratch, each) != DELETING:
-                transaction.scratch.put(CONDEMNED, each, {"state": CONDEMNED, "epoch": epoch})
-        return epoch
-
-    return store.ledger.work(acting)
-
-
-def _sessions_ended(store: Store, epoch: int, wait: float) -> bool:
-    """Wait until no session that began before *epoch* is left."""
-    deadline = time.monotonic() + wait
-    while any(lease["epoch"] < epoch for _, lease in store.ledger.scratch.items(leases.LEASE)):
-        if time.monotonic() >= deadline:
-            return False
-        time.sleep(PAUSE_SECONDS)
-    return True
-
-
-def _begin_deleting(store: Store, batch: list[str], epoch: int) -> list[str]:
-    """Say that blobs are being deleted now; those that a session rescued, or a later collection took, are left out."""
-
-    def acting(transaction: Transaction) -> list[str]:
-        ours = {"state": CONDEMNED, "epoch": epoch}
-        dying = [each for each in batch if transaction.scratch.get(CONDEMNED, each) == ours]
-        for each in dying:
-            state = {"state": DELETING, "epoch": epoch}
-            transaction.scratch.put(CONDEMNED, each, state, transaction.now + DELETING_LASTS)
-        return dying
-
-    return store.ledger.work(acting)
-
-
-def _spare(store: Store, marks: list[str], state: Json = None) -> None:
-    """Take back the condemnation of blobs; only where it is in this *state*, if one is given."""
-
-    def acting(transaction: Transaction) -> None:
-        for each in marks:
-            if state is None or transaction.scratch.get(CONDEMNED, each) == state:
-                transaction.scratch.delete(CONDEMNED, each)
-
-    if marks:
-        store.ledger.work(acting)
-
-
-def _state(scratch: Scratch, marked: str) -> str | None:
-    row = scratch.get(CONDEMNED, marked)
-    return row["state"] if row else None
+def _freed(among: Sequence[Site], gone: Sequence[Dead]) -> tuple[Freed, ...]:
+    sizes: dict[str, list[int]] = defaultdict(list)
+    for each in gone:
+        sizes[each.site.key].append(each.size)
+    return tuple(Freed(site.url, len(sizes[site.key]), sum(sizes[site.key])) for site in among if site.key in sizes)
 
 
 # --- the vault -------------------------------------------------------------------------------------------------------

@@ -38,8 +38,15 @@ from muniment.domain.rows import (
 from muniment.domain.values import LATEST, Json, PrincipalId, SlotId
 from muniment.domain.version import State
 
-Act: TypeAlias = Literal["made", "removed", "changed", "moved", "deleted", "restored", "purged"]
-SIGNS: Final[dict[str, str]] = {"made": "+", "restored": "+", "removed": "-", "deleted": "-", "purged": "-"}
+Act: TypeAlias = Literal["made", "removed", "changed", "moved", "deleted", "restored", "let go", "purged"]
+SIGNS: Final[dict[str, str]] = {
+    "made": "+",
+    "restored": "+",
+    "removed": "-",
+    "deleted": "-",
+    "let go": "-",
+    "purged": "-",
+}
 PAGE: Final = 500
 LIVE: Final = State.COMMITTED.value
 UNSEEN: Final = frozenset(
@@ -266,7 +273,7 @@ KINDS: Final[dict[type[Row], str]] = {
     CollectionRow: "collection",
     RunRow: "run",
 }
-STATES: Final[dict[str, Act]] = {LIVE: "restored", "deleted": "deleted", "purged": "purged"}
+STATES: Final[dict[str, Act]] = {LIVE: "restored", "deleted": "deleted", "let-go": "let go", "purged": "purged"}
 _TELL: Final[dict[type[Row], Callable[[_Telling, RowChange], Iterator[Difference]]]] = {
     VersionRow: _Telling._version,  # noqa: SLF001 (these are its own)
     LinkRow: _Telling._link,  # noqa: SLF001

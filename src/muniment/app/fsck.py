@@ -20,7 +20,7 @@ from muniment.domain.ports import Views
 from muniment.domain.redaction import lost_words
 from muniment.domain.rows import AliasRow, ArtifactRow, CollectionRow, LinkRow, RegistryRow, VersionRow
 from muniment.domain.values import Digest, Personal, SlotId, TeamId
-from muniment.domain.version import State
+from muniment.domain.version import GOING, State
 
 BLOCK = 1 << 20
 BATCH = 1000
@@ -160,7 +160,7 @@ def _contents(store: Store, progress: Progress, *, fast: bool) -> Iterator[Fault
     checked: dict[tuple[frozenset[str], Digest], str | None] = {}
     teams, found = Teams(store.views), Reach(store)
     for version in _versions(store):
-        if version.state == State.PURGED.value or version.manifest is None:
+        if State(version.state) in GOING or version.manifest is None:
             continue
         name, team_id = _name(store, version), teams.of(version)
         seen = found.seen_by(team_id)

@@ -304,7 +304,7 @@ def _require_may_go(steps: Steps, book: Book, artifact: ArtifactRow) -> None:
     while book.guards:
         page = steps.views.select(VersionRow, artifact_id=artifact.artifact_id, order="index", after=after, limit=PAGE)
         for version in page:
-            if version.state != versions.State.PURGED.value:
+            if versions.State(version.state) not in versions.GOING:
                 book.require_may_go(version, steps.now)
         if len(page) < PAGE:
             return

@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 from attrs import define, field, frozen
 
 from muniment.domain.errors import CorruptError, MunimentError, NotFoundError, StorageError
+from muniment.domain.evidence import Search
 from muniment.domain.ports import BlobResult, BlobSource, BlobStore, Ledger
 from muniment.domain.team import TEAM, Place, Team, storage_place
 from muniment.domain.values import Digest, Erased, Micros, StreamId, TeamId
@@ -204,6 +205,10 @@ class TeamBlobs:
     def verify(self) -> Iterator[str]:
         """Yield what is wrong about how blobs are kept in the current place."""
         return self.current.verify()
+
+    def search(self, digests: Collection[Digest]) -> Search:
+        """Look for copies in the current place."""
+        return self.current.search(digests)
 
     def _order(self) -> tuple[_Open, ...]:
         places: tuple[_Open, ...] = (self._first, *self.others)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from attrs import define, field, frozen
 
-from muniment.app import catalog, manifests
+from muniment.app import catalog, holds, manifests
 from muniment.app.logs import say
 from muniment.app.places import OWN, folder_of
 from muniment.app.store import Store
@@ -92,10 +92,15 @@ class Root:
 
 
 def roots(store: Store, without: Iterable[VersionId] = ()) -> Iterator[Root]:
-    """Yield the manifests of all versions that are not purged, *without* some, and of parts."""
+    """Yield the manifests of all versions that are not purged, *without* some, and of parts.
+
+    One that was let go counts only while a hold is in force for it, which then keeps what is still there.
+    """
     left_out, teams = set(without), Teams(store.views)
-    for state in (State.COMMITTED, State.DELETED):
+    for state in (State.COMMITTED, State.DELETED, State.LET_GO):
         for version in in_state(store.views, state):
+            if state is State.LET_GO and not holds.on_version(store.views, version):
+                continue
             if version.manifest is not None and version.version_id not in left_out:
                 yield Root(Digest(version.manifest), teams.of(version), version)
     for _, part in store.ledger.scratch.items(DRAFT):
@@ -140,6 +145,8 @@ class Reach:
         try:
             seen.update(self.manifest(root).blobs(seen))
         except (CorruptError, NotFoundError) as error:
+            if root.version is not None and root.version.state == State.LET_GO.value:
+                return  # it was on its way out when the hold came
             msg = f"{self.named(root)} cannot be read, so no bytes are let go — run `muniment fsck`: {error}"
             raise CorruptError(msg) from error
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from attrs import define, evolve, field, frozen
 
-from muniment.app import collect, directory, leases, storage
+from muniment.app import collect, directory, disposal, leases, storage
 from muniment.app.carrying import Carrier
 from muniment.app.leases import Lease
 from muniment.app.places import OWN, OWN_NAME, TeamBlobs, folder_of
@@ -21,6 +21,7 @@ from muniment.app.transact import Request, Steps
 from muniment.app.upload import rescue_at
 from muniment.domain import team as teams
 from muniment.domain.errors import CorruptError, InvalidValueError, LeaseExpiredError, NotFoundError
+from muniment.domain.evidence import Trigger
 from muniment.domain.ports import BlobSource, BlobStore, Scratch, Transaction, Views
 from muniment.domain.rows import TeamRow, VersionRow
 from muniment.domain.values import Digest, Micros, TeamId
@@ -94,7 +95,8 @@ def migrate(
     done = carrying.result()
     if not delete_source or not before:
         return done
-    gone = collect.delete_dead(store, among=[site for site in sites(store) if site.key in before], progress=progress)
+    among = [site for site in sites(store) if site.key in before]
+    gone = disposal.dispose(store, None, Trigger.CARRIED, among=among, progress=progress)
     return evolve(done, deleted=gone.blobs, freed=gone.size, kept=gone.kept, failed=gone.failed)
 
 

@@ -17,6 +17,7 @@ from attrs import frozen
 
 from muniment.app.config import Config
 from muniment.domain.errors import StorageError
+from muniment.domain.evidence import Search
 from muniment.domain.ports import BlobResult, BlobSource, BlobStore
 from muniment.domain.values import Digest, Micros
 
@@ -164,6 +165,11 @@ class _Watched:
     def verify(self) -> Iterator[str]:
         """Yield faults."""
         return _stream("blobs.verify", self.inner.verify())
+
+    def search(self, digests: Collection[Digest]) -> Search:
+        """Look for copies."""
+        asked = {"blobs": len(digests)}
+        return call("blobs.search", lambda: self.inner.search(digests), asked, lambda seen: {"found": len(seen.copies)})
 
 
 def _stream(name: str, items: Iterator[R]) -> Iterator[R]:

@@ -12,7 +12,7 @@ from attrs import define
 
 from muniment.app import fence, leases, manifests
 from muniment.app.carrying import Carrier
-from muniment.app.collect import CONDEMNED
+from muniment.app.condemning import CONDEMNED
 from muniment.app.leases import Lease
 from muniment.app.log_artifact import Draft, Logged, PlaceMovedError, log
 from muniment.app.manifests import Manifest, Removed, Written

@@ -26,6 +26,7 @@
      ├─ ProofError                    what was handed over does not prove what it says
      │   └─ SplitViewError            two signed checkpoints of one ledger contradict each other
      └─ StorageError                  a backend failed; ``__cause__`` holds its own error
+         ├─ StillThereError           a lock of the backend holds bytes that should go, until a date if it has one
          ├─ CorruptError              stored bytes are not what they should be
          ├─ ContradictionError        rows claim one place: a decision or a fold was wrong
          ├─ StorageFullError          no space is left
@@ -129,6 +130,14 @@ class SplitViewError(ProofError):
 
 class StorageError(MunimentError):
     """A backend failed; ``__cause__`` holds the backend's own error."""
+
+
+class StillThereError(StorageError):
+    """A lock of the backend holds bytes that should go: until ``until``, in microseconds; ``None`` if nobody said."""
+
+    def __init__(self, what: str, until: int | None) -> None:
+        super().__init__(what)
+        self.until = until
 
 
 class CorruptError(StorageError):

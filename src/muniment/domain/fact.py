@@ -17,7 +17,13 @@ from muniment.domain.errors import ProofError
 DECIDING: Final[Mapping[str, tuple[str, ...]]] = {
     "alias": ("alias.moved.1", "alias.removed.1"),
     "ttl": ("version.ttl-set.1",),
-    "deleted": ("version.deleted.1", "version.restored.1", "version.purged.1"),
+    "deleted": (
+        "version.deleted.1",
+        "version.restored.1",
+        "version.let-go.1",
+        "version.purged.1",
+        "version.purged.2",
+    ),
     "created": ("version.created.1",),
     "linked": ("collection.linked.1",),
 }

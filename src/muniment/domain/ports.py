@@ -8,6 +8,7 @@ from typing import Any, BinaryIO, Literal, Protocol, TypeAlias, TypeVar
 from attrs import field, frozen
 
 from muniment.domain.decider import Decider
+from muniment.domain.evidence import Check, CopyKind, Search
 from muniment.domain.manifest import Entry, Leaf, LeafRecord
 from muniment.domain.proof import LeafContent
 from muniment.domain.rows import Cell, Change, Row
@@ -57,12 +58,15 @@ class BlobSource:
 class BlobResult:
     """What became of one blob of a batch: ``error`` is ``None`` if it went well; ``done`` tells if anything was done.
 
-    ``done`` is false for a put of what was there already and for a delete of what was absent.
+    ``done`` is false for a put of what was there already and for a delete of what was absent. Of a delete, *copies*
+    counts what was removed, and *rewritten* tells that the blob shared a pack with others, which was made anew.
     """
 
     digest: Digest
     done: bool = True
     error: Exception | None = None
+    copies: int = field(default=0, eq=False)
+    rewritten: bool = field(default=False, eq=False)
 
 
 class BlobStore(Protocol):
@@ -106,6 +110,13 @@ class BlobStore(Protocol):
         """Yield a line for each thing found wrong about how blobs are kept, apart from the bytes of blobs."""
         ...
 
+    def search(self, digests: Collection[Digest]) -> Search:
+        """Look for copies of blobs in what the bytes lie in: no index and no cache is asked, nothing is remembered.
+
+        Old versions, delete markers and unfinished uploads count as copies too.
+        """
+        ...
+
 
 # --- objects ---------------------------------------------------------------------------------------------------------
 
@@ -140,12 +151,26 @@ class StoredObject:
 class ObjectResult:
     """What became of one object of a batch: ``error`` is ``None`` if it went well; ``done`` tells if anything was done.
 
-    ``done`` is false for a put of what was there already and for a delete of what was absent.
+    ``done`` is false for a put of what was there already and for a delete of what was absent. Of a delete, *copies*
+    counts what was removed: the object, its versions and markers, its unfinished uploads.
     """
 
     name: str
     done: bool = True
     error: Exception | None = None
+    copies: int = field(default=0, eq=False)
+
+
+@frozen
+class Copies:
+    """What a backend keeps under some names, and *by* what that was seen; names of which there is nothing are absent.
+
+    *hidden* names are those of which something is kept that nobody can read by name.
+    """
+
+    found: Mapping[str, tuple[CopyKind, ...]]
+    by: Check
+    hidden: frozenset[str] = frozenset()
 
 
 class ObjectStore(Protocol):
@@ -185,6 +210,14 @@ class ObjectStore(Protocol):
 
     def delete_many(self, names: Iterable[str]) -> Iterator[ObjectResult]:
         """Delete objects, yielding a result per item; an absent one is a result with ``done=False``."""
+        ...
+
+    def copies(self, names: Collection[str], prefix: str) -> Copies:
+        """Return everything that the backend keeps under exactly these *names*, asking it anew.
+
+        That is the object, every version and delete marker of it, every unfinished upload. *hidden* are then all names
+        below *prefix* of which there are old versions and no present one.
+        """
         ...
 
     def sweep(self, older_than: Micros) -> int:

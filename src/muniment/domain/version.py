@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import enum
-from typing import ClassVar, TypeAlias, assert_never
+from collections.abc import Sequence
+from typing import ClassVar, Final, TypeAlias, assert_never
 
 from attrs import evolve as replace
 from attrs import frozen
 
 from muniment.domain.decider import Decider, Event
-from muniment.domain.errors import InvalidValueError, VersionDeletedError, VersionHeldError
-from muniment.domain.values import INHERIT, Audit, Digest, Json, Personal, Ttl, Words
+from muniment.domain.errors import GoneError, InvalidValueError, VersionDeletedError, VersionHeldError
+from muniment.domain.evidence import Evidence, Trigger
+from muniment.domain.values import INHERIT, Audit, Digest, Json, Micros, Personal, Ttl, Words
 
 
 @frozen
@@ -99,12 +101,29 @@ class ManifestReplaced(Event):
 
 
 @frozen
+class LetGo(Event):
+    """The bytes go from here on, so nothing brings the version back; it was due since *due_at*."""
+
+    audit: ClassVar[Audit] = Audit.GOVERNANCE
+    trigger: Trigger
+    marked_at: Micros | None = None
+    due_at: Micros | None = None
+    request_id: str | None = None
+
+
+@frozen
 class Purged(Event):
-    """The bytes that only this version held are gone: *blobs* of them, *size* bytes together."""
+    """What only this version held is verified absent: *blobs*, *size* bytes; *evidence* in the order of *places*."""
 
     audit: ClassVar[Audit] = Audit.GOVERNANCE
     blobs: int
     size: int
+    evidence: tuple[Evidence, ...] = ()
+    places: Words[tuple[str, ...]] = ()
+    trigger: Trigger | None = None
+    marked_at: Micros | None = None
+    due_at: Micros | None = None
+    request_id: str | None = None
 
 
 VersionEvent: TypeAlias = (
@@ -117,16 +136,22 @@ VersionEvent: TypeAlias = (
     | Restored
     | EntryErased
     | ManifestReplaced
+    | LetGo
     | Purged
 )
 
 
 class State(enum.Enum):
-    """How far a version is on its way: live, deleted but restorable, or gone."""
+    """How far a version is on its way: live, deleted but restorable, let go for good, or gone."""
 
     COMMITTED = "committed"
     DELETED = "deleted"
+    LET_GO = "let-go"
     PURGED = "purged"
+
+
+GOING: Final = frozenset({State.LET_GO, State.PURGED})
+"""The states from which no version comes back."""
 
 
 class Unsaid(enum.Enum):
@@ -146,6 +171,8 @@ class Version:
     tags: frozenset[str] = frozenset()
     erased: frozenset[str] = frozenset()
     replaced: ManifestReplaced | None = None
+    cause: Cause | None = None
+    let_go: LetGo | None = None
 
 
 def change_metadata(version: Version, metadata: Personal[Json] | None) -> list[VersionEvent]:
@@ -200,10 +227,11 @@ def mark_deleted(
 
 
 def restore(version: Version) -> list[VersionEvent]:
-    """Take the deletion back, which works until the purge."""
-    if version.state is State.PURGED:
-        msg = "the version was purged: its bytes are gone and it cannot be restored"
-        raise VersionDeletedError(msg)
+    """Take the deletion back, which works until the version is let go."""
+    if version.state in GOING:
+        how = "was purged: its bytes are gone" if version.state is State.PURGED else "was let go: its bytes are going"
+        msg = f"the version {how} and it cannot be restored — log the same content again, as a new version"
+        raise GoneError(msg)
     return [Restored()] if version.state is State.DELETED else []
 
 
@@ -217,22 +245,53 @@ def replace_manifest(version: Version, replaced: ManifestReplaced) -> list[Versi
     if replaced.erased <= 0:
         msg = "a manifest is replaced only to leave entries out"
         raise InvalidValueError(msg)
-    return [] if version.state is State.PURGED or replaced == version.replaced else [replaced]
+    return [] if version.state in GOING or replaced == version.replaced else [replaced]
 
 
-def purge(version: Version, *, blobs: int, size: int) -> list[VersionEvent]:
-    """Record that the bytes of a deleted version are gone: *blobs* of them, *size* bytes together."""
-    if version.state is State.COMMITTED:
+def let_go(version: Version, going: LetGo) -> list[VersionEvent]:
+    """Decide that the bytes go; a live version goes only by a request to erase it."""
+    if version.state is State.COMMITTED and going.trigger is not Trigger.ERASURE:
         msg = "the version is live: delete it before its bytes are purged"
         raise VersionHeldError(msg)
-    return [] if version.state is State.PURGED else [Purged(blobs, size)]
+    return [] if version.state in GOING else [going]
+
+
+def let_go_in_time(version: Version, marked_at: Micros | None, due_at: Micros) -> list[VersionEvent]:
+    """Decide that the bytes of a version go whose grace period is over, since *due_at*."""
+    trigger = Trigger.EXPIRED if version.cause is Cause.EXPIRED else Trigger.DELETED
+    return let_go(version, LetGo(trigger, marked_at, due_at))
+
+
+def purge(version: Version, evidence: Sequence[tuple[str, Evidence]]) -> list[VersionEvent]:
+    """Record that the bytes of a version that was let go are verified absent, by *evidence* for each place."""
+    if version.state is State.PURGED:
+        return []
+    going = version.let_go
+    if going is None:
+        msg = "the version was not let go, so its bytes stay"
+        raise VersionHeldError(msg)
+    found = tuple(each for _, each in evidence)
+    return [
+        Purged(
+            blobs=sum(each.blobs for each in found),
+            size=sum(each.size for each in found),
+            evidence=found,
+            places=tuple(place for place, _ in evidence),
+            trigger=going.trigger,
+            marked_at=going.marked_at,
+            due_at=going.due_at,
+            request_id=going.request_id,
+        )
+    ]
 
 
 def require_live(version: Version) -> None:
     """Refuse what is asked of a version that was deleted."""
     if version.state is not State.COMMITTED:
-        what = "was deleted — restore it first" if version.state is State.DELETED else "was purged, its bytes are gone"
-        msg = f"the version {what}"
+        if version.state in GOING:
+            msg = f"the version was {'purged' if version.state is State.PURGED else 'let go'}, its bytes are gone"
+            raise GoneError(msg)
+        msg = "the version was deleted — restore it first"
         raise VersionDeletedError(msg)
 
 
@@ -249,14 +308,16 @@ def evolve(version: Version, event: VersionEvent) -> Version:
             return replace(version, tags=version.tags - {tag_id})
         case TtlSet(ttl=ttl):
             return replace(version, ttl=ttl)
-        case MarkedDeleted():
-            return replace(version, state=State.DELETED)
+        case MarkedDeleted(cause=cause):
+            return replace(version, state=State.DELETED, cause=cause)
         case Restored():
-            return replace(version, state=State.COMMITTED)
+            return replace(version, state=State.COMMITTED, cause=None)
         case EntryErased(entry_id=entry_id):
             return replace(version, erased=version.erased | {entry_id})
         case ManifestReplaced():
             return replace(version, replaced=event)
+        case LetGo():
+            return replace(version, state=State.LET_GO, let_go=event)
         case Purged():
             return replace(version, state=State.PURGED)
         case _:

@@ -17,6 +17,7 @@ from muniment.app.config import load
 from muniment.app.download import download
 from muniment.app.transact import Request
 from muniment.domain import version as versions
+from muniment.domain.evidence import Check, Evidence, Method
 from muniment.domain.rows import RunRow
 from muniment.domain.values import RunId, StreamId
 from tests.app.scene import Scene
@@ -27,6 +28,7 @@ SHARED = ROOT.parent / "shared" / "schemas" / "openlineage"
 OWN = ROOT / "docs" / "format" / "openlineage"
 JUDGE = Path(__file__).with_name("judge.py")
 CANARY = "jane-doe"
+PURGED = Evidence("d" * 32, Method.DELETED, (Check.MEMORY,), 1, 5, 1)
 TABLE = "id,score,name,empty\n1,0.5,ann,\n2,1.5e3,bob,x\n"
 
 
@@ -70,7 +72,8 @@ def happen(scene: Scene) -> None:
     scene.link("net:v0", "model/nets", "production")
     scene.delete("bad:v0", delete_aliases=True)
     worse = scene.delete("worse:v0", delete_aliases=True)
-    step(scene, worse.version.version_id, versions.purge, blobs=1, size=5)
+    step(scene, worse.version.version_id, versions.let_go_in_time, 1, 2)
+    step(scene, worse.version.version_id, versions.purge, [("", PURGED)])
     lifecycle.delete_artifact(scene.store, scene.artifact("whole"), scene.team)
     data = scene.find("data:v0").version.version_id
     step(scene, data, versions.erase_entry, "e" * 32, f"{CANARY}.txt")

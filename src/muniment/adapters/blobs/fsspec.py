@@ -15,7 +15,7 @@ from secrets import token_hex
 from threading import Lock
 from typing import BinaryIO, Final, TypeVar
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from muniment.adapters.blobs import check_span
 from muniment.adapters.fsspec_files import (
@@ -31,7 +31,8 @@ from muniment.adapters.fsspec_files import (
     written_at,
 )
 from muniment.domain.errors import CorruptError, InvalidValueError, MunimentError, NotFoundError, StorageError
-from muniment.domain.ports import ObjectResult, ObjectSource, StoredObject
+from muniment.domain.evidence import Check, CopyKind
+from muniment.domain.ports import Copies, ObjectResult, ObjectSource, StoredObject
 from muniment.domain.values import Micros
 
 T = TypeVar("T")
@@ -110,7 +111,13 @@ class FsspecObjectStore:
         return iter(sorted(found, key=lambda each: each.name))
 
     def delete_many(self, names: Iterable[str]) -> Iterator[ObjectResult]:
-        return _spread(lambda name: _result(name, lambda: self._delete(name)), names, BATCH, str)
+        return _spread(lambda name: _deleted(name, lambda: self._delete(name)), names, BATCH, str)
+
+    def copies(self, names: Collection[str], prefix: str) -> Copies:  # noqa: ARG002 (fsspec shows no versions)
+        """Return what is there, listed anew: a file system that remembers listings is told to forget them."""
+        with translated("the list of objects"):
+            self.place.files.invalidate_cache()
+        return Copies(dict.fromkeys(self.sizes(names), (CopyKind.OBJECT,)), Check.OBJECTS)
 
     def sweep(self, older_than: Micros) -> int:
         freed = 0
@@ -355,6 +362,11 @@ def _result(name: str, act: Callable[[], bool]) -> ObjectResult:
         return ObjectResult(name, done=act())
     except MunimentError as error:
         return ObjectResult(name, done=False, error=error)
+
+
+def _deleted(name: str, act: Callable[[], bool]) -> ObjectResult:
+    result = _result(name, act)
+    return evolve(result, copies=int(result.done))
 
 
 def _spread(act: Callable[[T], R], items: Iterable[T], batch: int, key: Callable[[T], object]) -> Iterator[R]:

@@ -13,7 +13,8 @@ from attrs import field, frozen
 
 from muniment.adapters.blobs import absent, check_name, check_object, check_put, check_span, refused, verified
 from muniment.domain.errors import CorruptError, InvalidValueError, NotFoundError
-from muniment.domain.ports import BlobResult, BlobSource, ObjectResult, ObjectSource, StoredObject
+from muniment.domain.evidence import Check, Copy, CopyKind, Search
+from muniment.domain.ports import BlobResult, BlobSource, Copies, ObjectResult, ObjectSource, StoredObject
 from muniment.domain.values import Digest, Micros
 
 
@@ -57,7 +58,8 @@ class MemoryBlobStore:
 
     def delete_many(self, digests: Iterable[Digest]) -> Iterator[BlobResult]:
         for digest in digests:
-            yield BlobResult(digest, done=self.held.pop(digest, None) is not None)
+            done = self.held.pop(digest, None) is not None
+            yield BlobResult(digest, done=done, copies=int(done))
 
     def list(self) -> Iterator[tuple[Digest, int]]:
         with self._lock:
@@ -69,6 +71,10 @@ class MemoryBlobStore:
 
     def verify(self) -> Iterator[str]:
         return iter(())
+
+    def search(self, digests: Collection[Digest]) -> Search:
+        there = [digest for digest in digests if digest in self.held]
+        return Search(tuple(Copy(digest, CopyKind.OBJECT) for digest in there), (Check.MEMORY,))
 
     def _content(self, digest: Digest) -> bytes:
         try:
@@ -113,7 +119,11 @@ class MemoryObjectStore:
 
     def delete_many(self, names: Iterable[str]) -> Iterator[ObjectResult]:
         for name in names:
-            yield ObjectResult(name, done=self.held.pop(name, None) is not None)
+            done = self.held.pop(name, None) is not None
+            yield ObjectResult(name, done=done, copies=int(done))
+
+    def copies(self, names: Collection[str], prefix: str) -> Copies:  # noqa: ARG002 (nothing hides here)
+        return Copies({name: (CopyKind.OBJECT,) for name in names if name in self.held}, Check.MEMORY)
 
     def sweep(self, older_than: Micros) -> int:  # noqa: ARG002 (no put leaves anything behind here)
         return 0

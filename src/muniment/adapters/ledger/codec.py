@@ -23,6 +23,7 @@ from muniment.domain import (
     artifact,
     collection,
     data_subject,
+    disposal,
     hold,
     organisation,
     policy,
@@ -79,6 +80,10 @@ WIRE_NAMES: Final[Mapping[str, type]] = {
     "data-subject.fence-lifted.1": data_subject.FenceLifted,
     "data-subject.fenced.1": data_subject.SubjectFenced,
     "data-subject.registered.1": data_subject.SubjectRegistered,
+    "disposal.copies-left.1": disposal.CopiesLeft,
+    "disposal.disposed.1": disposal.Disposed,
+    "disposal.purge-parked.1": disposal.PurgeParked,
+    "disposal.residual-ended.1": disposal.ResidualEnded,
     "hold.placed.1": hold.HoldPlaced,
     "hold.released.1": hold.HoldReleased,
     "hold.reviewed.1": hold.HoldReviewed,
@@ -138,7 +143,8 @@ WIRE_NAMES: Final[Mapping[str, type]] = {
     "version.entry-erased.1": version.EntryErased,
     "version.manifest-replaced.1": version.ManifestReplaced,
     "version.metadata-changed.1": version.MetadataChanged,
-    "version.purged.1": version.Purged,
+    "version.let-go.1": version.LetGo,
+    "version.purged.2": version.Purged,
     "version.restored.1": version.Restored,
     "version.tagged.1": version.Tagged,
     "version.ttl-set.1": version.TtlSet,
@@ -157,7 +163,9 @@ class Upcast:
     fields: Callable[[Fields], Fields]
 
 
-UPCASTS: Final[Mapping[str, Upcast]] = {}
+UPCASTS: Final[Mapping[str, Upcast]] = {
+    "version.purged.1": Upcast("version.purged.2", lambda fields: {**fields, "evidence": [], "places": []}),
+}
 """Old wire names, each with its way to the next one."""
 
 

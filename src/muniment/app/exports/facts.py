@@ -155,7 +155,8 @@ class Facts:
     def _ended(self, row: VersionRow) -> Ended | None:
         if row.state != version.State.COMMITTED.value:
             marked = self._last(row.version_id, version.MarkedDeleted)
-            purged = self._last(row.version_id, version.Purged) if row.state == version.State.PURGED.value else None
+            gone = version.State(row.state) in version.GOING
+            purged = self._last(row.version_id, (version.LetGo, version.Purged)) if gone else None
             return Ended(marked or purged or row.updated_at, row.state, purged)
         label = self.labels.artifact(row.artifact_id)
         if label is None or not label.gone:
@@ -168,8 +169,8 @@ class Facts:
         found = [end for end in ends if end is not None]
         return Ended(min(found), version.State.DELETED.value) if found else None
 
-    def _last(self, stream: str, kind: type) -> Micros | None:
-        """Return when an event of a kind was last recorded in a stream."""
+    def _last(self, stream: str, kind: type | tuple[type, ...]) -> Micros | None:
+        """Return when an event of a kind, or of one of several, was last recorded in a stream."""
         found = None
         for recorded in self.store.ledger.read(until=self.at, stream=StreamId(stream)):
             found = recorded.recorded_at if isinstance(recorded.event, kind) else found

@@ -332,7 +332,13 @@ class Proof:
 DECIDING = {
     "alias": ("alias.moved.1", "alias.removed.1"),
     "ttl": ("version.ttl-set.1",),
-    "deleted": ("version.deleted.1", "version.restored.1", "version.purged.1"),
+    "deleted": (
+        "version.deleted.1",
+        "version.restored.1",
+        "version.let-go.1",
+        "version.purged.1",
+        "version.purged.2",
+    ),
     "created": ("version.created.1",),
     "linked": ("collection.linked.1",),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from muniment.app.projections import audit, catalog, evidence, lineage, registry, reports, retention, usage
+from muniment.app.projections import audit, catalog, disposal, evidence, lineage, registry, reports, retention, usage
 from muniment.domain.ports import Fold
 from muniment.domain.projection import Projection
 
@@ -14,6 +14,7 @@ FOLDS: Final[tuple[Fold, ...]] = (
     registry.fold,
     lineage.fold,
     evidence.fold,
+    disposal.fold,
     reports.fold,
     audit.fold,
 )

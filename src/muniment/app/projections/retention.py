@@ -25,6 +25,8 @@ def fold(recorded: Recorded) -> Sequence[Change]:
             return [_state(key, State.DELETED, recorded.recorded_at, recorded.recorded_at)]
         case version.Restored():
             return [_state(key, State.COMMITTED, recorded.recorded_at, None)]
+        case version.LetGo():
+            return [Patch(VersionRow, key, {"state": State.LET_GO.value, "updated_at": recorded.recorded_at})]
         case version.Purged():
             return [Patch(VersionRow, key, {"state": State.PURGED.value, "updated_at": recorded.recorded_at})]
         case collection.Unlinked(version_id=version_id):

@@ -84,8 +84,8 @@ class Stateful:
         """How far the artifact is: ``PENDING``, ``COMMITTED``, ``DELETED`` or ``GARBAGE_COLLECTED``."""
         if self._found is None:
             return "PENDING"
-        names = {State.COMMITTED: "COMMITTED", State.DELETED: "DELETED", State.PURGED: "GARBAGE_COLLECTED"}
-        return names[State(self._found.version.state)]
+        names = {State.COMMITTED: "COMMITTED", State.DELETED: "DELETED"}
+        return names.get(State(self._found.version.state), "GARBAGE_COLLECTED")
 
     def finalize(self) -> None:
         """Let the content change no more."""

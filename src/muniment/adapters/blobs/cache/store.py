@@ -29,6 +29,7 @@ from muniment.adapters.blobs.cache.files import (
 )
 from muniment.adapters.blobs.cache.streams import Half, InUse, Kept
 from muniment.domain.errors import StorageError
+from muniment.domain.evidence import Search
 from muniment.domain.ports import BlobResult, BlobSource, BlobStore
 from muniment.domain.values import Digest, Micros
 
@@ -318,3 +319,6 @@ class CachedBlobStore:
 
     def verify(self) -> Iterator[str]:
         return self.inner.verify()
+
+    def search(self, digests: Collection[Digest]) -> Search:
+        return self.inner.search(digests)

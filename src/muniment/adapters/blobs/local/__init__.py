@@ -15,7 +15,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import BinaryIO, Final, TypeVar
 
-from attrs import define, frozen
+from attrs import define, evolve, frozen
 
 from muniment.adapters.blobs import check_name, check_object, check_span, is_name, refused
 from muniment.adapters.blobs.local.files import (
@@ -30,7 +30,8 @@ from muniment.adapters.blobs.local.files import (
     write,
 )
 from muniment.domain.errors import MunimentError, NotFoundError, StorageError
-from muniment.domain.ports import ObjectResult, ObjectSource, StoredObject
+from muniment.domain.evidence import Check, CopyKind
+from muniment.domain.ports import Copies, ObjectResult, ObjectSource, StoredObject
 from muniment.domain.values import Micros
 
 T = TypeVar("T")
@@ -151,7 +152,11 @@ class LocalObjectStore:
             for each in batch:
                 each.attempt(self._remove)
             self._sync_folders([each for each in batch if each.done])
-            yield from map(_result, batch)
+            yield from (evolve(result, copies=int(result.done)) for result in map(_result, batch))
+
+    def copies(self, names: Collection[str], prefix: str) -> Copies:  # noqa: ARG002 (a folder hides nothing)
+        there = [name for name in names if self._size(name) is not None]
+        return Copies(dict.fromkeys(there, (CopyKind.OBJECT,)), Check.FILES)
 
     def sweep(self, older_than: Micros) -> int:
         freed = 0

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from muniment.adapters.blobs import absent, check_span, is_digest, object_of, verified
 from muniment.adapters.blobs.packs.format import Span, TornError, spans_of
@@ -18,8 +18,10 @@ from muniment.adapters.blobs.packs.index import PackIndex
 from muniment.adapters.blobs.packs.putting import Putting
 from muniment.adapters.blobs.packs.reading import ReadAhead
 from muniment.adapters.blobs.packs.rewriting import rewrite
+from muniment.adapters.blobs.packs.searching import search
 from muniment.adapters.blobs.packs.writing import PACKS, is_unfinished
 from muniment.domain.errors import CorruptError, MunimentError, NotFoundError, StorageError
+from muniment.domain.evidence import Search
 from muniment.domain.ports import BlobResult, BlobSource, ObjectStore, StoredObject
 from muniment.domain.values import Digest, Micros
 
@@ -140,6 +142,9 @@ class PackedBlobStore:
                     out = f"delete {self.index.file.name}, it is made again"
                     yield f"{found.name} does not hold what the index says — {out}"
 
+    def search(self, digests: Collection[Digest]) -> Search:
+        return search(self.objects, BLOBS, {digest for digest in digests if is_digest(digest)})
+
     def rebuild_index(self) -> int:
         """Make the index from the footers alone; return how many packs there are."""
         self.index.clear()
@@ -217,8 +222,9 @@ class PackedBlobStore:
             packs = {pack for packs in held.values() for pack in packs}
             if not packs:
                 break
-            for digest in held:
-                results.setdefault(digest, BlobResult(digest))
+            for digest, where in held.items():
+                before = results.get(digest, BlobResult(digest, rewritten=True))
+                results[digest] = evolve(before, copies=before.copies + len(where))
             for pack in packs:
                 try:
                     if rewrite(self.objects, self.index, self.spool, pack, digests):
@@ -237,10 +243,16 @@ class PackedBlobStore:
 
     def _delete_objects(self, digests: set[Digest], results: dict[Digest, BlobResult]) -> None:
         names = {object_of(digest): digest for digest in sorted(digests)}
-        for result in self.objects.delete_many(self.objects.sizes(names)):
+        there = self.objects.copies(names, BLOBS).found if names else {}
+        for result in self.objects.delete_many(there):
             digest = names[result.name]
-            if digest not in results or result.error is not None:
-                results[digest] = BlobResult(digest, done=result.done, error=result.error)
+            packed = results.get(digest, BlobResult(digest, done=False))
+            results[digest] = evolve(
+                packed,
+                done=result.done or packed.done,
+                error=result.error or packed.error,
+                copies=packed.copies + result.copies,
+            )
 
     def _remove(self, pack: str) -> None:
         """Delete a pack that was dropped, or never was one."""

@@ -10,8 +10,10 @@ from typing import Any, Final
 from attrs import define, field
 
 from muniment.adapters.blobs.s3.bucket import Bucket
+from muniment.adapters.blobs.s3.copies import uploads
+from muniment.adapters.blobs.s3.putting import abort
 from muniment.adapters.s3.errors import PASSING_CODES, RefusedError
-from muniment.domain.errors import StorageError
+from muniment.domain.errors import StillThereError, StorageError
 
 AT_ONCE: Final = 1000
 """How many versions one request may delete."""
@@ -25,14 +27,6 @@ Version = tuple[str, str | None]
 """A key and a version id; ``None`` where there is nothing but the object itself."""
 
 
-class StillThereError(StorageError):
-    """An object lock holds the bytes, ``until`` then; ``None`` if nobody has said when it ends."""
-
-    def __init__(self, what: str, until: datetime | None) -> None:
-        super().__init__(what)
-        self.until = until
-
-
 @define(eq=False)
 class Deletion:
     """Some keys that are to go, what there is of each, and what failed."""
@@ -40,13 +34,16 @@ class Deletion:
     bucket: Bucket
     keys: Sequence[str]
     found: dict[str, list[str | None]] = field(factory=dict)
+    aborted: dict[str, int] = field(factory=dict)
     failed: dict[str, StorageError] = field(factory=dict)
 
     def run(self, present: Callable[[], Iterable[str]]) -> None:
         """Delete whatever there is; *present* says which keys can be read, where there are no versions.
 
-        Where there are, look again until nothing is left: one version may have hidden another.
+        Where there are, look again until nothing is left: one version may have hidden another. Unfinished uploads to
+        the same keys go too.
         """
+        self._abort()
         if not self.bucket.keeps_versions:
             self.found = {key: [None] for key in present()}
             self._delete_all(self.found)
@@ -64,6 +61,20 @@ class Deletion:
             what = f"s3://{self.bucket.name}/{key}"
             msg = f"{what} is listed again after S3 said that it was deleted — see what writes it, then run gc again"
             self.failed[key] = StorageError(msg)
+
+    def count(self, key: str) -> int:
+        """Return how many versions, markers and unfinished uploads of a key there were to remove."""
+        return len(self.found.get(key, ())) + self.aborted.get(key, 0)
+
+    def _abort(self) -> None:
+        wanted = set(self.keys)
+        for key, upload in uploads(self.bucket, ""):
+            if key in wanted:
+                try:
+                    abort(self.bucket, key, upload)
+                    self.aborted[key] = self.aborted.get(key, 0) + 1
+                except StorageError as error:
+                    self.failed[key] = error
 
     def _delete_all(self, found: Mapping[str, Sequence[str | None]]) -> None:
         left = [(key, version) for key, versions in found.items() for version in versions]
@@ -126,7 +137,7 @@ class Deletion:
         if isinstance(until, datetime):
             when = until.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
             msg = f"{where} stays: the bucket locks it ({retention.get('Mode')}) until {when} — run gc again then"
-            return StillThereError(msg, until)
+            return StillThereError(msg, round(until.timestamp() * 1_000_000))
         return refusal
 
     def _asked(self, operation: str, which: Mapping[str, str]) -> dict[str, Any]:

@@ -13,13 +13,14 @@ from attrs import frozen
 from muniment.adapters.blobs import check_span
 from muniment.adapters.blobs.s3 import looking
 from muniment.adapters.blobs.s3.bucket import Bucket, Encryption
+from muniment.adapters.blobs.s3.copies import copies, uploads
 from muniment.adapters.blobs.s3.deleting import Deletion, batches
 from muniment.adapters.blobs.s3.putting import LARGE_BYTES, PART_BYTES, abort, put
 from muniment.adapters.s3.body import open_object
 from muniment.adapters.s3.client import S3Client
 from muniment.adapters.s3.errors import RefusedError
 from muniment.domain.errors import InvalidValueError, MunimentError
-from muniment.domain.ports import ObjectResult, ObjectSource, StoredObject
+from muniment.domain.ports import Copies, ObjectResult, ObjectSource, StoredObject
 from muniment.domain.values import Micros
 
 AT_ONCE: Final = 8
@@ -84,12 +85,12 @@ class S3ObjectStore:
 
     def sweep(self, older_than: Micros) -> int:
         freed = 0
-        pages = self.bucket.client.pages("list_multipart_uploads", Bucket=self.bucket.name, Prefix=self.bucket.prefix)
-        for page in pages:
-            for upload in page.get("Uploads", []):
-                if upload["Initiated"].timestamp() * 1_000_000 < older_than:
-                    freed += abort(self.bucket, str(upload["Key"]), str(upload["UploadId"]))
+        for key, upload in uploads(self.bucket, "", older_than):
+            freed += abort(self.bucket, key, upload)
         return freed
+
+    def copies(self, names: Collection[str], prefix: str) -> Copies:
+        return copies(self.bucket, names, prefix)
 
     def _put(self, source: ObjectSource) -> ObjectResult:
         try:
@@ -120,4 +121,5 @@ class S3ObjectStore:
             wrong |= dict.fromkeys(keys, error)
         for name, key in [*keys.items(), *((name, "") for name in wrong if name not in keys)]:
             failure = wrong.get(name) or deletion.failed.get(key)
-            yield ObjectResult(name, done=failure is None and bool(deletion.found.get(key)), error=failure)
+            count = deletion.count(key)
+            yield ObjectResult(name, done=failure is None and bool(count), error=failure, copies=count)

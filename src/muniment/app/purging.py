@@ -1,0 +1,198 @@
+"""The way of a version from deleted to purged: let go under the lock, its bytes disposed of, then the evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final
+
+from attrs import field, frozen
+
+from muniment.app import holds, residuals
+from muniment.app.condemning import Dead
+from muniment.app.disposal import Disposing, Gone, Tally, row_of, tally_of
+from muniment.app.places import mark
+from muniment.app.reach import Reach, Root, Site, in_state, team_of
+from muniment.app.retention import Book
+from muniment.app.store import Store
+from muniment.app.transact import Request, Steps
+from muniment.domain import version as versions
+from muniment.domain.errors import CorruptError, NotFoundError
+from muniment.domain.evidence import Check
+from muniment.domain.ports import Scratch, Transaction
+from muniment.domain.retention import Action
+from muniment.domain.rows import HoldRow, VersionRow
+from muniment.domain.values import Digest, Micros, VersionId
+from muniment.domain.version import State
+
+TALLY: Final = "purging"
+"""The kind of scratch row that remembers what was removed of a version before its purge is recorded."""
+CHUNK: Final = 500
+"""How many versions are disposed of before their purges are recorded."""
+
+
+def let_go(store: Store, version_id: VersionId) -> Micros | None:
+    """Decide again under the lock whether a version goes, and let it go; return since when that was due, if so."""
+
+    def deciding(steps: Steps) -> Micros | None:
+        version = steps.views.find(VersionRow, version_id=version_id)
+        if version is None:
+            return None
+        decision = Book(steps.views, store.config.grace).decide(version, steps.now)
+        if decision.action is not Action.PURGE:
+            return None
+        due_at = steps.now if decision.due_at is None else decision.due_at
+        steps.step(versions.VERSION, version_id, versions.let_go_in_time, version.deleted_at, due_at)
+        return due_at
+
+    answer = store.transact(Request("let go", None, version_id), deciding).answer
+    return None if answer is None else int(answer)
+
+
+@frozen
+class Claim:
+    """What a version that was let go still has in each place: its *contents*, then its *manifest*, by their marks.
+
+    *hidden* are those that no listing shows. One that is not *readable* cannot say what its contents were.
+    """
+
+    version: VersionRow
+    sites: tuple[Site, ...]
+    contents: frozenset[str]
+    manifest: frozenset[str]
+    readable: bool
+    hidden: dict[str, Dead] = field(factory=dict)
+    by: dict[str, tuple[Check, ...]] = field(factory=dict)
+
+    @property
+    def marks(self) -> frozenset[str]:
+        """Everything of it."""
+        return self.contents | self.manifest
+
+
+def claims(store: Store, found: Reach, among: Sequence[Site], dead: Iterable[str]) -> Iterator[Claim]:
+    """Yield what the versions that were let go still have, those that a hold keeps left out."""
+    listed = set(dead)
+    for version in in_state(store.views, State.LET_GO):
+        if version.manifest is not None and not holds.on_version(store.views, version):
+            yield _claim(found, version, Digest(version.manifest), among, listed)
+
+
+def _claim(found: Reach, version: VersionRow, manifest: Digest, among: Sequence[Site], listed: set[str]) -> Claim:
+    root = Root(manifest, team_of(found.store.views, version), version)
+    group = found.group(root.team_id)
+    sites = tuple(site for site in among if site.key in group or not site.needed)
+    contents, rest, readable = _digests(found, root)
+    marks: dict[bool, set[str]] = {True: set(), False: set()}
+    hidden: dict[str, Dead] = {}
+    by: dict[str, tuple[Check, ...]] = {}
+    for site in sites:
+        needed = found.at(site.key)
+        wanted = {each for each in contents | rest if each not in needed}
+        unlisted = {each for each in wanted if mark(site.key, each) not in listed}
+        if unlisted:
+            search = site.blobs.search(unlisted)
+            hidden |= {one.mark: one for one in (Dead(site, copy.digest, 0) for copy in search.copies)}
+            by[site.key] = search.by
+        for each in wanted:
+            marked = mark(site.key, each)
+            if marked in listed or marked in hidden:
+                marks[each in contents].add(marked)
+    return Claim(version, sites, frozenset(marks[True]), frozenset(marks[False]), readable, hidden, by)
+
+
+def _digests(found: Reach, root: Root) -> tuple[set[Digest], set[Digest], bool]:
+    """Return the blobs of a version's contents and of its manifest, and whether the manifest could be read.
+
+    It is deleted after the contents, so that whoever goes on after an interruption still finds them.
+    """
+    try:
+        manifest = found.manifest(root)
+        contents = {digest for digest, _ in manifest.contents()}
+        return contents, set(manifest.blobs()) - contents, True
+    except (CorruptError, NotFoundError):
+        return set(), {root.manifest}, False
+
+
+# --- while the bytes go ----------------------------------------------------------------------------------------------
+
+
+@frozen
+class Owners:
+    """Whose blobs are whose: of several versions the first one is told of what they shared."""
+
+    claims: tuple[Claim, ...]
+    first: dict[str, VersionId]
+    every: dict[str, list[VersionId]]
+
+    @classmethod
+    def of(cls, claimed: Iterable[Claim]) -> Owners:
+        """Return the owners of what is claimed."""
+        them = tuple(claimed)
+        first: dict[str, VersionId] = {}
+        every: dict[str, list[VersionId]] = {}
+        for claim in them:
+            for marked in claim.marks:
+                first.setdefault(marked, claim.version.version_id)
+                every.setdefault(marked, []).append(claim.version.version_id)
+        return cls(them, first, every)
+
+    def held(self, transaction: Transaction, marks: Sequence[str]) -> set[str]:
+        """Return those of *marks* that a version needs for which a hold is in force at this moment."""
+        views = transaction.views
+        if not views.select(HoldRow, state=holds.PLACED, order="placed_at", limit=1):
+            return set()
+        owners = {owner for marked in marks for owner in self.every.get(marked, ())}
+        rows = [row for owner in owners if (row := views.find(VersionRow, version_id=owner)) is not None]
+        held = {row.version_id for row in rows if holds.on_version(views, row)}
+        return {marked for marked in marks if held.intersection(self.every.get(marked, ()))}
+
+    def tell(self, scratch: Scratch, gone: list[Gone]) -> None:
+        """Remember what was removed of which version, until its purge is recorded."""
+        told: dict[VersionId, dict[str, Tally]] = {}
+        for each in gone:
+            owner = self.first.get(each.dead.mark)
+            if owner is not None:
+                tallies = told.setdefault(owner, tally_of(scratch.get(TALLY, owner)))
+                before = tallies.get(each.dead.site.key, Tally())
+                tallies[each.dead.site.key] = before.plus(each.dead.size, each.result, each.by)
+        for owner, tallies in told.items():
+            scratch.put(TALLY, owner, row_of(tallies))
+
+
+def dispose(owners: Owners, disposing: Disposing, purged: Callable[[Claim], None]) -> None:
+    """Dispose of the bytes of versions, some versions after the others, and call *purged* for each that may be."""
+    there = disposing.condemned.dead
+    for start in range(0, len(owners.claims), CHUNK):
+        chunk = owners.claims[start : start + CHUNK]
+        tried = disposing.tried
+        disposing.run(sorted({each for claim in chunk for each in claim.contents if each in there} - tried))
+        ready = [claim for claim in chunk if disposing.done(claim.contents)]
+        tried = disposing.tried
+        disposing.run(sorted({each for claim in ready for each in claim.manifest if each in there} - tried))
+        for claim in ready:
+            if claim.readable and disposing.done(claim.manifest):
+                purged(claim)
+
+
+def purge(store: Store, claim: Claim, owners: Owners, disposing: Disposing, known: frozenset[str]) -> bool:
+    """Record the purge of a version whose bytes are verified absent, with evidence, and what a lock still keeps."""
+    id_ = claim.version.version_id
+    stuck = {
+        each: disposing.stuck[each] for each in claim.marks if owners.first[each] == id_ and each in disposing.stuck
+    }
+
+    def deciding(steps: Steps) -> bool:
+        tallies = tally_of(steps.scratch.get(TALLY, id_))
+        evidence = []
+        for site in claim.sites:
+            left = {marked: each for marked, each in stuck.items() if marked == mark(site.key, each.digest)}
+            if not (site.needed or left or site.key in tallies):
+                continue
+            found = tallies.get(site.key, Tally()).evidence(len(left), claim.by.get(site.key, ()))
+            evidence.append((site.url or "", found))
+            new = [each for marked, each in left.items() if marked not in known]
+            residuals.leave(steps, found.disposal_id, site.url, new)
+        steps.scratch.delete(TALLY, id_)
+        return bool(steps.step(versions.VERSION, id_, versions.purge, evidence))
+
+    return bool(store.transact(Request("purge", None, id_), deciding).answer)
