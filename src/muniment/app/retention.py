@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from attrs import define, evolve, field
@@ -22,7 +22,7 @@ from muniment.domain.ports import Views
 from muniment.domain.request import Right, Stage, Verdict
 from muniment.domain.retention import Action, Decision, Erasure, Facts, Level, Rule, ttl_rule
 from muniment.domain.rows import HoldRow, LastUseRow, PolicyRow, RequestRow, VersionRow
-from muniment.domain.values import Micros, Ttl, TtlRule
+from muniment.domain.values import Micros, Ttl, TtlRule, VersionId
 from muniment.domain.version import State
 
 LEVELS: Final = {
@@ -44,13 +44,15 @@ REMOVING: Final = frozenset({Action.DELETE, Action.PURGE, Action.ERASE})
 class Book:
     """What decides about versions and is not about one of them, looked up once: policies, holds, requests.
 
-    It is of one moment: a command that acts on a decision opens its own. A *wide* one is for many versions.
+    It is of one moment: a command that acts on a decision opens its own. A *wide* one is for many versions. *used*
+    tells when versions were last used, where the rows that follow the ledger do not.
     """
 
     views: Views
     grace: Micros
     at: int | None = None
     wide: bool = False
+    used: Mapping[VersionId, Micros] | None = None
     _standing: Standing = field(init=False)
     _policies: dict[tuple[str, str], list[PolicyRow]] = field(init=False)
     _held: bool = field(init=False)
@@ -74,7 +76,7 @@ class Book:
 
     def instead(self, policy_id: str, row: PolicyRow | None) -> Book:
         """Return the book as it would be with another policy, or none, in the place of one."""
-        other = Book(self.views, self.grace, self.at, self.wide)
+        other = Book(self.views, self.grace, self.at, self.wide, self.used)
         known = [each for rows in self._policies.values() for each in rows if each.policy_id != policy_id]
         other._standing, other._policies = self._standing, defaultdict(list)
         for each in (*known, *([] if row is None else [row])):
@@ -163,6 +165,8 @@ class Book:
             yield from (row for row in typed if row.type == type_)
 
     def _last_used(self, version: VersionRow) -> Micros | None:
+        if self.used is not None:
+            return self.used.get(version.version_id)
         row = self.views.find(LastUseRow, version_id=version.version_id)
         return None if row is None else row.last_used_at
 
@@ -208,9 +212,22 @@ def moment(store: Store, text: str | None) -> tuple[int | None, Micros]:
 
 def book(store: Store, at: int | None = None, *, wide: bool = False) -> Book:
     """Return what decides now, or did after event *at*; who used what is caught up with where a policy asks for it."""
+    used = None
     if any(row.start == Start.LAST_USED.value for row in store.views.select(PolicyRow, at=at, order="set_at")):
-        usage.up_to_date(store)
-    return Book(store.views, store.config.grace, at, wide)
+        used = _last_uses(store, at)
+    return Book(store.views, store.config.grace, at, wide, used)
+
+
+def _last_uses(store: Store, at: int | None) -> dict[VersionId, Micros] | None:
+    """Return when versions were last used, ``None`` where the rows that follow the ledger know it."""
+    if at is not None:
+        return usage.last_uses(store, at)
+    progress = usage.up_to_date(store)
+    while progress.behind:
+        before, progress = progress, usage.up_to_date(store)
+        if progress.position <= before.position:
+            return usage.last_uses(store, progress.head)
+    return None
 
 
 def due(store: Store, now: Micros) -> Iterator[tuple[VersionRow, Decision]]:

@@ -29,6 +29,17 @@ def last_used(store: Store, version_id: VersionId) -> Micros | None:
     return row.last_used_at if row else None
 
 
+def last_uses(store: Store, at: int) -> dict[VersionId, Micros]:
+    """Return when each version was last used or downloaded up to event *at*; all events up to it are read."""
+    found: dict[VersionId, Micros] = {}
+    for recorded in store.ledger.read(until=at):
+        for change in fold(recorded):
+            if isinstance(change, Add) and isinstance(change.row, LastUseRow):
+                row = change.row
+                found[row.version_id] = max(row.last_used_at, found.get(row.version_id, 0))
+    return found
+
+
 def users_of(store: Store, version_id: VersionId, at: int | None = None) -> list[UsageRow]:
     """Return who used or downloaded a version, the last first.
 
