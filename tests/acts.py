@@ -9,6 +9,7 @@ import pytest
 from attrs import frozen
 
 from muniment.app import (
+    activities,
     approvals,
     catalog,
     directory,
@@ -24,13 +25,14 @@ from muniment.app.catalog import Found
 from muniment.app.lifecycle import Edits
 from muniment.app.log_artifact import Draft, Logged, log
 from muniment.app.store import Store
-from muniment.app.transact import Request, new_id
-from muniment.domain import data_subject, request
+from muniment.app.transact import Request, Steps, new_id
+from muniment.domain import data_subject, report, request
 from muniment.domain import version as versions
 from muniment.domain.approval import Act
 from muniment.domain.errors import VersionHeldError
 from muniment.domain.hold import HoldKind, ScopeKind
 from muniment.domain.policy import Terms
+from muniment.domain.processing import LegalBasis
 from muniment.domain.rows import ArtifactRow, ProjectRow, RegistryRow
 from muniment.domain.values import Digest, RunId, Ttl
 
@@ -103,6 +105,7 @@ def story(store: Store, personal: str = "") -> None:
         lifecycle.delete(store, acts.find("model:v3"), reason=f"{personal} reason")
     _people(acts, personal)
     _evidence(acts, personal)
+    _reports(acts, personal)
 
 
 def _later(acts: Acts, personal: str) -> None:
@@ -181,3 +184,27 @@ def _evidence(acts: Acts, personal: str) -> None:
             and None
         ),
     )
+
+
+def _reports(acts: Acts, personal: str) -> None:
+    store = acts.store
+    activities.declare(
+        store,
+        ScopeKind.PROJECT,
+        acts.project.project_id,
+        name="faces",
+        purpose="research",
+        legal_basis=LegalBasis.CONSENT,
+        contacts=f"{personal} contacts",
+    )
+    head, made = store.ledger.head(), new_id()
+    reason = store.keep(made, reason=f"{personal} reason")["reason"]
+    assert reason is not None
+    shown = report.ValuesRevealed(head.size, "audit-trail", reason)
+    generated = report.ReportGenerated(head.size, Digest(head.root.hex()), "audit-trail", digest_of("report"))
+
+    def decide(steps: Steps) -> None:
+        steps.step(report.REPORT, made, report.reveal, shown)
+        steps.step(report.REPORT, made, report.generate, generated)
+
+    store.transact(Request("report"), decide)

@@ -283,7 +283,7 @@ def test_two_rows_of_a_projection_swapped(copy: Path) -> None:
     assert faults[0].startswith("table versions, the row since event ")
 
 
-EMPTY = {"disposals", "residuals", "activities", "reports"}
+EMPTY = {"disposals", "residuals"}
 """Tables in which the story leaves nothing."""
 
 

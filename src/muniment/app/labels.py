@@ -87,6 +87,14 @@ class Labels:
         """Return an artifact, also one that is not there any more."""
         return self.row(ArtifactRow, artifact_id=id_)[0]
 
+    def project_row(self, id_: str) -> ProjectRow | None:
+        """Return a project, also one that is not there any more."""
+        return self.row(ProjectRow, project_id=id_)[0]
+
+    def team_row(self, id_: str) -> TeamRow | None:
+        """Return a team."""
+        return self.row(TeamRow, team_id=id_)[0]
+
     def run(self, id_: str) -> Label | None:
         """Return what a run is called; its path ends in the short id that its user sees."""
         row, gone = self.row(RunRow, run_id=id_)

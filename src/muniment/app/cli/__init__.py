@@ -20,6 +20,7 @@ COMMANDS = {
     "history": Lazy("story", "Show who did what to something, before and after."),
     "as-of": Lazy("story", "Say what a name meant at some moment."),
     "diff": Lazy("diff", "Show what changed between two moments."),
+    "activity": Lazy("activity", "Declare what data is processed for."),
     "report": Lazy("report", "Make reports for auditors and data protection officers."),
     "export": Lazy("export", "Write what is on record in a format of others."),
     "usage": Lazy("usage", "Show who used and downloaded a version."),

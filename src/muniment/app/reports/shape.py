@@ -5,17 +5,22 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 from attrs import define, field, frozen
 
 from muniment.app.labels import ERASED_TEXT, Labels
 from muniment.app.store import Store
-from muniment.domain.rows import PrincipalRow
+from muniment.domain.rows import Cell, PrincipalRow, Row
 from muniment.domain.values import Json, Micros, PrincipalId, SlotId
+
+R = TypeVar("R", bound=Row)
 
 BATCH: Final = 2_000
 """How many rows are held at once."""
+PAGE: Final = 1_000
+DAY: Final = 86_400_000_000
+"""A day in microseconds."""
 
 
 class Kind(enum.Enum):
@@ -96,21 +101,39 @@ class Report:
 class Scope:
     """What a report is made of: the events after *after* and up to *at*, at the *moment* of the last one.
 
-    Nothing later is looked at, and no clock: the same scope gives the same rows. *about* is the id of the request or
-    data subject; with *revealed* personal values are shown.
+    *since* is the moment of the event before the first one, 0 if there is none. Nothing later is looked at, and no
+    clock: the same scope gives the same rows. *about* is the id of the request or data subject; with *revealed*
+    personal values are shown. Sheets of one report keep in *shared* what another of them needs too.
     """
 
     store: Store
     after: int
     at: int
     moment: Micros
+    since: Micros = 0
     about: str | None = None
     revealed: bool = False
     labels: Labels = field(init=False)
+    shared: dict[str, Any] = field(init=False, factory=dict)
     _kinds: dict[str, str | None] = field(init=False, factory=dict)
 
     def __attrs_post_init__(self) -> None:
         self.labels = Labels(self.store.views, self.at)
+
+    def each(self, kind: type[R], order: str, **equal: Cell) -> Iterator[R]:
+        """Yield the rows of a lookup as of the end of the report, in its order, some at a time."""
+        views, after = self.store.views, None
+        while True:
+            rows = views.select(kind, at=self.at, order=order, after=after, limit=PAGE, descending=False, **equal)
+            last = getattr(rows[-1], order) if len(rows) == PAGE else None
+            whole = [row for row in rows if getattr(row, order) != last] if last is not None else rows
+            if not whole and rows:  # more than a page agree in the column: they are read at once
+                whole = views.select(kind, at=self.at, order=order, after=after, limit=None, descending=False, **equal)
+                last = None
+            yield from whole
+            if last is None:
+                return
+            after = getattr(whole[-1], order)
 
     def values(self, slots: Iterable[SlotId | None]) -> dict[SlotId, Json]:
         """Return personal values, ``[erased]`` where they were forgotten; nothing unless they are revealed."""
