@@ -29,5 +29,5 @@ def test_the_store_is_counted(muniment: Run, data: Path) -> None:
     found = muniment("stats", "--json").json
     assert found["projects"] == [{"name": "local/uncategorized", "artifacts": 1, "versions": 1, "bytes": 12}]
     assert (found["artifacts"], found["versions"], found["bytes_referenced"]) == (1, 1, 12)
-    assert "local/uncategorized: 1 artifacts, 1 versions, 12 B" in muniment("stats").out
+    assert "local/uncategorized: 1 artifact, 1 version, 12 B" in muniment("stats").out
     assert "12 B referenced" in muniment("stats").out

@@ -46,14 +46,14 @@ def test_a_place_is_set_and_shown(logged: Run, folder: str) -> None:
 
 def test_a_team_is_carried_and_the_source_deleted(logged: Run, folder: str) -> None:
     planned = logged("storage", "migrate", "local", folder, "--dry-run", "--delete-source").out
-    assert planned.endswith(f"of 1 versions would be copied to {folder}\nnothing was done\n")
+    assert planned.endswith(f"of 1 version would be copied to {folder}\nnothing was done\n")
     assert not Path(folder).exists()
     done = logged("storage", "migrate", "local", folder, "--delete-source", "--json").json
     assert done["place"] == folder
     assert done["blobs_copied"] == done["blobs_verified"] == done["blobs_deleted"] > 0
     assert logged("stats", "--json").json["blobs"] == done["blobs_copied"]
     said = logged("storage", "migrate", "local", "--default").out
-    assert "were read back from the store's own place and are right" in said
+    assert "of 1 version from the store's own place, and nothing is wrong" in said
     logged("artifact", "get", "data", "--root", "out")
     assert Path("out/a.txt").read_text() == "a"
 

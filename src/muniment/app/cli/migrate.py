@@ -9,7 +9,7 @@ import click
 from muniment.app import bootstrap
 from muniment.app import migrate as carrying
 from muniment.app.cli.frame import command, settings, watched
-from muniment.app.cli.show import One, Shown
+from muniment.app.cli.show import One, Shown, counted
 from muniment.app.config import Config
 
 
@@ -41,7 +41,7 @@ def _ledger(config: Config, source: str, target: str) -> One:
         with closing(bootstrap.open_ledger(other)) as new, watched() as progress:
             moved = carrying.ledger(old, new, progress=progress)
     values = {"events": moved.events, "root": moved.root.hex(), "done": moved.done}
-    return One(values, f"{_what(done=moved.done)} {moved.events} events, root {moved.root.hex()}")
+    return One(values, f"{_what(done=moved.done)} {counted(moved.events, 'event')}, root {moved.root.hex()}")
 
 
 def _vault(config: Config, source: str, target: str) -> One:
@@ -56,7 +56,7 @@ def _vault(config: Config, source: str, target: str) -> One:
     ):
         moved = carrying.vault(old, new, progress=progress)
     values = {"slots": moved.slots, "done": moved.done}
-    return One(values, f"{_what(done=moved.done)} {moved.slots} slots")
+    return One(values, f"{_what(done=moved.done)} {counted(moved.slots, 'slot')}")
 
 
 def _what(*, done: bool) -> str:

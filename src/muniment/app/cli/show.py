@@ -64,6 +64,11 @@ def dumps(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
+def counted(number: int, what: str) -> str:
+    """Return how many there are of something, as a person says it."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def human_size(size: int) -> str:
     """Return a number of bytes as a person reads it."""
     amount = float(size)

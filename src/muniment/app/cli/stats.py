@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from muniment.app.cli.frame import command, store
-from muniment.app.cli.show import One, Shown, human_size, printable
+from muniment.app.cli.show import One, Shown, counted, human_size, printable
 from muniment.app.stats import Stats, measure
 
 
@@ -39,16 +39,18 @@ def stats() -> Shown:
 
 def _text(found: Stats) -> str:
     ratio = "" if found.dedupe is None else f", {found.dedupe:.2f} bytes referenced for each that is stored"
+    held = f"{counted(found.artifacts, 'artifact')}, {counted(found.versions, 'version')}"
     lines = [
-        f"{found.events} events",
-        f"{found.artifacts} artifacts, {found.versions} versions, {found.deleted} deleted versions",
-        f"{found.blobs} blobs",
+        counted(found.events, "event"),
+        f"{held}, {counted(found.deleted, 'deleted version')}",
+        counted(found.blobs, "blob"),
         f"{human_size(found.stored)} stored, {human_size(found.referenced)} referenced{ratio}",
     ]
     for each in found.projects:
-        held = f"{each.artifacts} artifacts, {each.versions} versions, {human_size(each.size)}"
+        held = f"{counted(each.artifacts, 'artifact')}, {counted(each.versions, 'version')}, {human_size(each.size)}"
         lines.append(f"{printable(each.name)}: {held}")
     late = (
-        f"projection {each.name}: {each.behind} events behind, {len(each.parked)} parked" for each in found.projections
+        f"projection {each.name}: {counted(each.behind, 'event')} behind, {len(each.parked)} parked"
+        for each in found.projections
     )
     return "\n".join([*lines, *late])

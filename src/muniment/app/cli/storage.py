@@ -6,7 +6,7 @@ import click
 
 from muniment.app import storage as keeping
 from muniment.app.cli.frame import group, show_now, store, watched
-from muniment.app.cli.show import Many, One, Shown, Values, human_size, printable
+from muniment.app.cli.show import Many, One, Shown, Values, counted, human_size, printable
 from muniment.app.places import OWN_NAME
 from muniment.app.storage import PlaceUse
 from muniment.app.storage_migration import Carried, Planned, migrate, migrate_own, plan
@@ -127,7 +127,9 @@ def _planned(found: Planned) -> One:
         "missing": found.missing,
         "dry_run": True,
     }
-    text = f"{found.missing} of {found.blobs} blobs of {found.versions} versions would be copied to"
+    text = (
+        f"{found.missing} of {counted(found.blobs, 'blob')} of {counted(found.versions, 'version')} would be copied to"
+    )
     return One(values, f"{text} {_named(found.place)}\nnothing was done")
 
 
@@ -144,14 +146,17 @@ def _carried(done: Carried, team: str | None) -> One:
         "failed": list(done.failed),
     }
     where = _named(done.place)
-    copied = f"copied {done.copied} blobs ({human_size(done.copied_size)})"
-    lines = [f"{copied}; all {done.blobs} blobs of {done.versions} versions were read back from {where} and are right"]
+    copied = f"copied {counted(done.copied, 'blob')} ({human_size(done.copied_size)})"
+    carried = f"{counted(done.blobs, 'blob')} of {counted(done.versions, 'version')}"
+    lines = [f"{copied}; read back {carried} from {where}, and nothing is wrong"]
     if team is None:
         lines.append(f"set MUNIMENT_BLOBS={where} now, everywhere")
     else:
         lines.append(f"new blobs of {team} go to {where}")
     if done.deleted:
-        lines.append(f"deleted {done.deleted} blobs ({human_size(done.freed)}) from the earlier places")
+        lines.append(f"deleted {counted(done.deleted, 'blob')} ({human_size(done.freed)}) from the earlier places")
     if done.kept:
-        lines.append(f"kept {done.kept} dead blobs there: uploads are running, `muniment gc` deletes them later")
+        lines.append(
+            f"kept {counted(done.kept, 'dead blob')} there: uploads are running, `muniment gc` deletes them later"
+        )
     return One(values, "\n".join([*lines, *(f"failed: {printable(line)}" for line in done.failed)]))

@@ -14,7 +14,7 @@ from muniment.app import catalog, directory, reference, runs
 from muniment.app.catalog import Found
 from muniment.app.cli import describe, frame
 from muniment.app.cli.frame import command, store, watched
-from muniment.app.cli.show import One, Shown, human_size
+from muniment.app.cli.show import One, Shown, counted, human_size
 from muniment.app.download import download, verify_folder, verify_stored
 from muniment.app.log_artifact import Draft
 from muniment.app.manifests import Written
@@ -107,8 +107,8 @@ def put(
     found = catalog.origin(opened.views, logged.version_id)
     values = {**describe.version(opened, found), "created": logged.created, "run": run.key}
     made = "logged" if logged.created else "nothing new, the same content is there already:"
-    counted = f"{values['entries']} files, {human_size(values['size'])}"
-    return One(values, f"{made} {values['source']} ({counted}; {', '.join(values['aliases'])})")
+    amount = f"{counted(values['entries'], 'file')}, {human_size(values['size'])}"
+    return One(values, f"{made} {values['source']} ({amount}; {', '.join(values['aliases'])})")
 
 
 @command(
@@ -154,7 +154,10 @@ def get(
         "size": done.size,
         "missing": list(done.missing),
     }
-    return One(values, f"downloaded {values['source']} to {done.root} ({done.entries} files, {human_size(done.size)})")
+    return One(
+        values,
+        f"downloaded {values['source']} to {done.root} ({counted(done.entries, 'file')}, {human_size(done.size)})",
+    )
 
 
 @command(
@@ -175,7 +178,9 @@ def verify(name: str, root: str | None) -> Shown:
             verify_folder(opened, found, root, progress=progress)
             return One({"name": label, "root": root, "ok": True}, f"{root} is {label}")
         checked = verify_stored(opened, found, progress=progress)
-    return One({"name": label, "entries": checked, "ok": True}, f"{label}: {checked} files are what they were")
+    return One(
+        {"name": label, "entries": checked, "ok": True}, f"{label}: {counted(checked, 'file')} read, each as it was"
+    )
 
 
 def _own_name(path: str) -> str:
