@@ -88,6 +88,9 @@ class SqliteFileMemory:
         if settled:
             self._attempt(lambda connection: _put(connection, settled, seen_at, self.limit), None)
 
+    def forget(self) -> None:
+        self._attempt(lambda connection: connection.execute("DELETE FROM packs"), None)
+
     def close(self) -> None:
         """Let go of the file; the next use opens it again."""
         line = self._line()

@@ -10,7 +10,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from random import SystemRandom
 from typing import Any, Final, TypeAlias, TypeVar
 from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit, urlunsplit
@@ -22,6 +22,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.numeric import Int8Dumper
 
 from muniment.domain.errors import CorruptError, InvalidValueError, StorageError, StorageFullError
+from muniment.domain.values import Residual
 
 T = TypeVar("T")
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
@@ -300,3 +301,39 @@ class Connections:
     def _close_those_of_ended_threads(self) -> None:
         for thread in [thread for thread in self._open if not thread.is_alive()]:
             self._open.pop(thread).close()
+
+
+@frozen
+class PostgresTables:
+    """The tables of one schema, which forget what was deleted from them."""
+
+    address: Address
+
+    def scrub(self) -> Iterator[Residual]:
+        """Write each table anew from what it still holds; yield what only the server's operator can make forget."""
+        try:
+            with closing(self.address.connect_first()) as connection:
+                statement = "SELECT tablename FROM pg_tables WHERE schemaname = %s ORDER BY tablename"
+                names = [name for (name,) in connection.execute(statement, (self.address.schema,)).fetchall()]
+                for name in (*(f'"{name}"' for name in names), "pg_catalog.pg_statistic"):
+                    yield from _rewritten(connection, name)
+        except psycopg.Error as error:
+            raise in_our_words(self.address.shown, error) from error
+        yield Residual(
+            "PostgreSQL's log (pg_wal), its archive and its replicas",
+            "the server keeps what was written until it recycles its log and its archive expires",
+        )
+
+
+def tables(url: str, schema: str) -> PostgresTables:
+    """Return the tables at a URL; *schema* is where they are unless the URL says another."""
+    return PostgresTables(Address.parse(url, schema))
+
+
+def _rewritten(connection: Connection, name: str) -> Iterator[Residual]:
+    try:
+        connection.execute(f"VACUUM (FULL, ANALYZE) {name}".encode())
+    except pg.LockNotAvailable:
+        yield Residual(f"the table {name} of PostgreSQL", "another program was using it — do it again")
+    except pg.InsufficientPrivilege:
+        yield Residual(f"the table {name} of PostgreSQL", "only its owner may write it anew")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from functools import partial
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from attrs import define, evolve
 
-from muniment.app import clock, logs, replay, rollback, telemetry
+from muniment.app import clock, logs, replay, rollback, scrub, telemetry
 from muniment.app.config import Config
 from muniment.app.directory import enter
 from muniment.app.places import Places
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from muniment.adapters.vault.postgres import PostgresVault
     from muniment.adapters.vault.sqlite import SqliteVault
     from muniment.adapters.witness_folder import WitnessFolder
-    from muniment.app.store import Notary
+    from muniment.app.store import Notary, Scrubber
     from muniment.domain.ports import BlobStore, Context, Ledger, ObjectStore, ReferenceStore, Vault
 
 
@@ -80,10 +81,24 @@ def open_store(config: Config, *, source: str = "sdk") -> Store:
         places=open_places(config),
         projections=ledger.projections,
         alarm=alarm,
+        scrubbers=() if replayed or alarm else _scrubbers(config),
     )
     if alarm:
         return evolve(_only_read(store, alarm), make_signer=store.make_signer)
     return _only_read(store, replay.REFUSED) if replayed else store
+
+
+def _scrubbers(config: Config) -> tuple[Scrubber, ...]:
+    """Return what keeps rows for the store: our files of SQLite, and our schemas in PostgreSQL."""
+    from muniment.adapters.sqlite_files import SqliteFiles  # noqa: PLC0415
+
+    urls = {"muniment": config["ledger"] or "", "muniment_vault": config["vault"] or ""}
+    found: list[Scrubber] = [SqliteFiles(partial(scrub.files, config))]
+    if any(map(_is_postgres, urls.values())):
+        from muniment.adapters.postgres import tables  # noqa: PLC0415 (loaded where it is used)
+
+        found += [tables(url, schema) for schema, url in urls.items() if _is_postgres(url)]
+    return tuple(found)
 
 
 def _refusing(ledger: Ledger, alarm: str | None) -> Ledger:

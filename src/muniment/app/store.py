@@ -27,7 +27,7 @@ from muniment.domain.ports import (
     Views,
 )
 from muniment.domain.projection import Projections
-from muniment.domain.values import Digest, Json, Micros, Personal, RunId, TeamId
+from muniment.domain.values import Digest, Json, Micros, Personal, Residual, RunId, TeamId
 
 
 class Signer(Protocol):
@@ -47,6 +47,14 @@ class Signer(Protocol):
 
     def replace(self, checkpoint: Checkpoint) -> Signer:
         """Put a new key in the place of this one, at this checkpoint; both sign the announcement."""
+        ...
+
+
+class Scrubber(Protocol):
+    """Something in which deleted bytes may still lie."""
+
+    def scrub(self) -> Iterator[Residual]:
+        """Make it forget what was deleted; yield what may be there still."""
         ...
 
 
@@ -77,6 +85,10 @@ class Cache(Protocol):
 
         Whoever deletes them where they come from does that before: then none stays here that was fetched before.
         """
+        ...
+
+    def clear(self) -> bool:
+        """Forget all that nobody reads at this moment; whether nothing is left."""
         ...
 
 
@@ -114,6 +126,7 @@ class Store:
     projections: Projections
     scope: Scope | None = None
     alarm: str | None = None
+    scrubbers: tuple[Scrubber, ...] = ()
     reading: bool = False
 
     @property

@@ -336,6 +336,9 @@ class FileMemory(Protocol):
     def put_many(self, files: Mapping[str, tuple[FileStat, FileDigests]], seen_at: Micros) -> None:
         """Remember digests of files that were read after *seen_at*, when the first of them was looked at."""
 
+    def forget(self) -> None:
+        """Forget all files."""
+
 
 # --- the vault -------------------------------------------------------------------------------------------------------
 

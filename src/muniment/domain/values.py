@@ -260,3 +260,12 @@ def alias_stream(owner: str, random: str) -> StreamId:
 def owner_of(stream: StreamId) -> str:
     """Return the id of what a stream belongs to."""
     return stream.split(":", 1)[0]
+
+
+@frozen
+class Residual:
+    """Bytes that may be there still: where, why, and when they end (``None``: nobody knows)."""
+
+    place: str
+    why: str
+    ends_at: Micros | None = None

@@ -56,3 +56,11 @@ def test_the_check_says_what_was_redacted_and_finds_no_fault(muniment: Run, data
     checked = muniment("fsck")
     assert (checked.out, checked.err) == ("", "1 events were redacted with authorisation\nno faults\n")
     assert "john-doe" not in muniment("events").out
+
+
+def test_scrubbing_says_what_may_be_there_still(muniment: Run, data: Path, own_home: Path) -> None:
+    assert own_home
+    muniment("artifact", "put", "-n", "mnist", str(data))
+    done = muniment("scrub")
+    assert (done.out, done.err) == ("", "nothing deleted is kept\n")
+    assert muniment("fsck").err == "no faults\n"

@@ -47,6 +47,7 @@ COMMANDS = {
     "compliance": Lazy("compliance", "Look for words that must be gone, byte by byte."),
     "cache": Lazy("cache", "Look at the cache and make it smaller."),
     "redact": Lazy("redact", "Destroy the words of events; takes two people."),
+    "scrub": Lazy("redact", "Make files and tables forget what was deleted."),
     "org": Lazy("people", "Make organizations and say who is in them."),
     "team": Lazy("people", "Make teams, say who is in them and how long versions live."),
     "config": Lazy("settings", "Show every setting, its value and where it comes from."),

@@ -1,12 +1,13 @@
-"""Destroying the words of events."""
+"""Destroying the words of events, and making files forget what was destroyed."""
 
 from __future__ import annotations
 
 import click
 
-from muniment.app import approvals, redaction
-from muniment.app.cli.frame import command, store
-from muniment.app.cli.show import One, Shown
+from muniment.app import approvals, clock, redaction
+from muniment.app import scrub as scrubbing
+from muniment.app.cli.frame import command, show_now, store
+from muniment.app.cli.show import Many, One, Shown, Values, printable
 from muniment.domain.approval import Act
 
 
@@ -20,8 +21,7 @@ def redact(seqs: tuple[int, ...], propose: bool, reason: str | None) -> Shown:
     """Destroy the words of events for good: the names, aliases, tags and digests that they say.
 
     It takes two people: one proposes it, another approves it, and then it can be done. The events stay, with all
-    proofs; an event says which lost their words. What is held is not redacted. Afterwards run `muniment compliance
-    scrub`.
+    proofs; an event says which lost their words. What is held is not redacted. Afterwards run `muniment scrub`.
     """
     opened = store()
     if reason is not None and not propose:
@@ -34,3 +34,24 @@ def redact(seqs: tuple[int, ...], propose: bool, reason: str | None) -> Shown:
         return One({"proposal": id_, "target": target}, text)
     count = redaction.redact(opened, seqs)
     return One({"redacted": count}, f"destroyed the words of {count} events")
+
+
+@command(examples=("muniment scrub",))
+@click.pass_context
+def scrub(context: click.Context) -> None:
+    """Make files and tables forget what was deleted: free pages, logs, the cache, the memory of files.
+
+    Everything is written anew, which takes as long as reading it and as much room again. Prints what may hold deleted
+    bytes still, why, and when that ends.
+    """
+    rows: list[Values] = [
+        {"place": each.place, "why": each.why, "ends_at": None if each.ends_at is None else clock.to_text(each.ends_at)}
+        for each in scrubbing.scrub(store())
+    ]
+    show_now(context, Many(rows, line=_residual))
+    click.echo(f"{len(rows)} places may hold deleted bytes still" if rows else "nothing deleted is kept", err=True)
+
+
+def _residual(row: Values) -> str:
+    until = f", until {row['ends_at']}" if row["ends_at"] else ""
+    return printable(f"{row['place']}: {row['why']}{until}")

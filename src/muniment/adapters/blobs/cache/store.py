@@ -33,6 +33,7 @@ from muniment.domain.evidence import Search
 from muniment.domain.ports import BlobResult, BlobSource, BlobStore
 from muniment.domain.values import Digest, Micros
 
+END_OF_TIME: Final = 1 << 62
 LIMIT_BYTES: Final = 10 << 30
 HALVES: Final = "tmp"
 NEW: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
@@ -148,6 +149,12 @@ class BlobCache:
                         removed(Path(each.path))
                     freed += each.size
         return freed
+
+    def clear(self) -> bool:
+        """Evict all that nobody reads, and what is being fetched; whether nothing is left."""
+        self.cleanup(0)
+        self.sweep(END_OF_TIME)
+        return self.usage().blobs == 0
 
     def sweep(self, older_than: Micros, *, dry_run: bool = False) -> int:
         """Remove what interrupted fetches left behind before *older_than*; return the bytes freed, or that would be."""
