@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
-from muniment.app import directory
+from muniment.app import directory, gone
 from muniment.app.names import Address
 from muniment.domain.errors import NotFoundError, VersionDeletedError
 from muniment.domain.ports import Views
@@ -39,15 +39,16 @@ class Found:
 
 
 def find(views: Views, address: Address, at: int | None = None) -> Found:
-    """Return the version that an address means; NotFoundError names what is missing."""
+    """Return the version that an address means; NotFoundError names what is missing, GoneError says since when."""
     if address.registry is not None:
         return _find_linked(views, address, at)
     project = directory.project(views, address.owner, address.project, at)
     artifact = artifact_named(views, project, address.name, at)
     version = _version_of(views, artifact, address, at)
+    if gone.is_gone(version):
+        raise gone.error_of(views, version, f"{address.name}:v{version.index}")
     if version.state != State.COMMITTED.value:
-        how = "deleted — restore it first" if version.state == State.DELETED.value else "purged, its bytes are gone"
-        msg = f"version {address.name}:v{version.index} was {how}"
+        msg = f"version {address.name}:v{version.index} was deleted — restore it first"
         raise VersionDeletedError(msg)
     return Found(version, artifact, project, directory.team(views, address.owner, at))
 
@@ -212,6 +213,9 @@ def _find_linked(views: Views, address: Address, at: int | None) -> Found:
     collection = collection_named(views, registry, address.name, at)
     link = _link_of(views, collection, address, at)
     found = through(views, link, at) if link else None
+    source = views.find(VersionRow, at=at, version_id=link.version_id) if link and found is None else None
+    if source is not None and gone.is_gone(source):
+        raise gone.error_of(views, source, f"{address.name}:{address.alias}")
     if found is None:
         what = "version" if address.index is not None else "alias"
         msg = f"collection {address.name!r} has no {what} {address.alias!r}"

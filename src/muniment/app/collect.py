@@ -253,13 +253,12 @@ def _dispose(store: Store, owners: Owners, disposing: Disposing) -> int:
             purged.append(claim)
 
     purging.dispose(owners, disposing, record)
-    waiting = {each for claim in owners.claims if claim.readable for each in claim.marks}
-    rest = sorted(disposing.condemned.dead.keys() - disposing.tried - waiting)
-    disposing.run(rest)
-    loose = [each for each in rest if each not in owners.first]
+    loose = sorted(disposing.condemned.dead.keys() - owners.first.keys())
+    disposing.run(loose)
     disposal.record(store, disposing, Trigger.LEFTOVER, marks=loose)
+    disposing.spare_others()
     for claim in owners.claims:
-        if not claim.readable and disposing.done(rest):
+        if not claim.readable and disposing.done([*claim.marks, *loose]):
             record(claim)
     return len(purged)
 

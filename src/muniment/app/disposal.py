@@ -10,7 +10,7 @@ from typing import Final
 from attrs import define, evolve, field, frozen
 
 from muniment.app import residuals
-from muniment.app.condemning import DELETING, Condemned, Dead, begin_deleting, condemned, dead_blobs, spare
+from muniment.app.condemning import CONDEMNED, DELETING, Condemned, Dead, begin_deleting, condemned, dead_blobs, spare
 from muniment.app.progress import SILENT, Progress
 from muniment.app.reach import Site, reach, sites
 from muniment.app.residuals import Stuck
@@ -114,6 +114,11 @@ class Disposing:
     def tried(self) -> set[str]:
         """The marks of all blobs of which it was tried."""
         return {*self.gone, *self.stuck, *self.failed, *self.spared, *self.held}
+
+    def spare_others(self) -> None:
+        """Take back the condemnation of what was not tried, because something that goes before it could not go."""
+        ours = {"state": CONDEMNED, "epoch": self.condemned.epoch}
+        spare(self.store, sorted(self.condemned.dead.keys() - self.tried), ours)
 
     def done(self, marks: Iterable[str]) -> bool:
         """Whether none of these is left but what a lock of its store holds, or somebody wants again."""

@@ -7,14 +7,14 @@ import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing, nullcontext, suppress
 from itertools import groupby, islice
 from pathlib import Path
 from typing import BinaryIO, Final, TypeVar
 
 from attrs import frozen
 
-from muniment.app import manifests
+from muniment.app import gone, manifests
 from muniment.app.catalog import Found
 from muniment.app.fetching import Fetcher, sha256_of
 from muniment.app.manifests import Manifest
@@ -55,7 +55,12 @@ def manifest_of(store: Store, found: Found) -> Manifest:
         msg = f"version {found.artifact.name}:v{found.version.index} has no manifest any more"
         raise VersionDeletedError(msg)
     blobs = store.of_team(found.team.team_id).blobs
-    return manifests.read(blobs, store.codec, Digest(found.version.manifest))
+    with gone.told(store.views, found.version, _name(found)):
+        return manifests.read(blobs, store.codec, Digest(found.version.manifest))
+
+
+def _name(found: Found) -> str:
+    return f"{found.artifact.name}:v{found.version.index}"
 
 
 @traced(
@@ -87,7 +92,10 @@ def download(
         progress.ahead("downloading", *_weight(manifest, path_prefix or ""))
         fetcher = Fetcher(store, manifest.stored_in, progress)
         work = _Download(store, ground, fetcher, allow_missing_references, bool(skip_cache), progress)
-        with closing(_spread(work.place, manifest.entries(path_prefix or ""), stopping)) as placed:
+        reading = (
+            gone.told(store.views, version.version, _name(version)) if isinstance(version, Found) else nullcontext()
+        )
+        with reading, closing(_spread(work.place, manifest.entries(path_prefix or ""), stopping)) as placed:
             done = list(placed)
     return Downloaded(
         os.fspath(root),

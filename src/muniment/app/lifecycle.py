@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from attrs import frozen
 
-from muniment.app import catalog, directory, retention
+from muniment.app import catalog, directory, gone, retention
 from muniment.app.catalog import Found
 from muniment.app.log_artifact import put_alias, put_latest, put_tag
 from muniment.app.retention import Book
@@ -160,10 +160,13 @@ def mark_deleted(
 
 
 def restore(store: Store, found: Found) -> None:
-    """Take the deletion of a version back."""
+    """Take the deletion of a version back; GoneError says since when its bytes are gone, if they are."""
 
     def decide(steps: Steps) -> None:
         _permit(store, steps, found, "restore artifacts")
+        row = steps.views.find(VersionRow, version_id=found.version.version_id)
+        if row is not None and gone.is_gone(row):
+            raise gone.error_of(steps.views, row, f"{found.artifact.name}:v{row.index}")
         steps.step(versions.VERSION, found.version.version_id, versions.restore)
 
     store.transact(Request("restore version", None, found.version.version_id), decide)

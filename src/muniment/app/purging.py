@@ -28,6 +28,8 @@ TALLY: Final = "purging"
 """The kind of scratch row that remembers what was removed of a version before its purge is recorded."""
 CHUNK: Final = 500
 """How many versions are disposed of before their purges are recorded."""
+STAGES: Final = 3
+"""Contents, leaves of the manifest, its index."""
 
 
 def let_go(store: Store, version_id: VersionId) -> Micros | None:
@@ -50,15 +52,16 @@ def let_go(store: Store, version_id: VersionId) -> Micros | None:
 
 @frozen
 class Claim:
-    """What a version that was let go still has in each place: its *contents*, then its *manifest*, by their marks.
+    """What a version that was let go still has in each place, by their marks, in the order in which it goes.
 
-    *hidden* are those that no listing shows. One that is not *readable* cannot say what its contents were.
+    First its contents, then the leaves of its manifest, then the index: whoever goes on after an interruption finds
+    what is left by what goes later. *hidden* are those that no listing shows. One that is not *readable* to its end
+    cannot say what all its contents were.
     """
 
     version: VersionRow
     sites: tuple[Site, ...]
-    contents: frozenset[str]
-    manifest: frozenset[str]
+    stages: tuple[frozenset[str], ...]
     readable: bool
     hidden: dict[str, Dead] = field(factory=dict)
     by: dict[str, tuple[Check, ...]] = field(factory=dict)
@@ -66,7 +69,7 @@ class Claim:
     @property
     def marks(self) -> frozenset[str]:
         """Everything of it."""
-        return self.contents | self.manifest
+        return frozenset[str]().union(*self.stages)
 
 
 def claims(store: Store, found: Reach, among: Sequence[Site], dead: Iterable[str]) -> Iterator[Claim]:
@@ -81,36 +84,35 @@ def _claim(found: Reach, version: VersionRow, manifest: Digest, among: Sequence[
     root = Root(manifest, team_of(found.store.views, version), version)
     group = found.group(root.team_id)
     sites = tuple(site for site in among if site.key in group or not site.needed)
-    contents, rest, readable = _digests(found, root)
-    marks: dict[bool, set[str]] = {True: set(), False: set()}
+    digests, readable = _digests(found, root)
+    stages: list[set[str]] = [set() for _ in digests]
     hidden: dict[str, Dead] = {}
     by: dict[str, tuple[Check, ...]] = {}
     for site in sites:
         needed = found.at(site.key)
-        wanted = {each for each in contents | rest if each not in needed}
+        wanted = set[Digest]().union(*digests) - needed
         unlisted = {each for each in wanted if mark(site.key, each) not in listed}
         if unlisted:
             search = site.blobs.search(unlisted)
             hidden |= {one.mark: one for one in (Dead(site, copy.digest, 0) for copy in search.copies)}
             by[site.key] = search.by
-        for each in wanted:
-            marked = mark(site.key, each)
-            if marked in listed or marked in hidden:
-                marks[each in contents].add(marked)
-    return Claim(version, sites, frozenset(marks[True]), frozenset(marks[False]), readable, hidden, by)
+        for stage, there in zip(stages, digests, strict=True):
+            marks = {mark(site.key, each) for each in there if each in wanted}
+            stage.update(each for each in marks if each in listed or each in hidden)
+    return Claim(version, sites, tuple(map(frozenset, stages)), readable, hidden, by)
 
 
-def _digests(found: Reach, root: Root) -> tuple[set[Digest], set[Digest], bool]:
-    """Return the blobs of a version's contents and of its manifest, and whether the manifest could be read.
-
-    It is deleted after the contents, so that whoever goes on after an interruption still finds them.
-    """
+def _digests(found: Reach, root: Root) -> tuple[tuple[set[Digest], set[Digest], set[Digest]], bool]:
+    """Return the blobs of a version by the stages in which they go, and whether its contents could be told."""
+    contents: set[Digest] = set()
+    leaves: set[Digest] = set()
     try:
         manifest = found.manifest(root)
+        leaves = {each for record in manifest.records for each in (record.rows, record.annex) if each is not None}
         contents = {digest for digest, _ in manifest.contents()}
-        return contents, set(manifest.blobs()) - contents, True
     except (CorruptError, NotFoundError):
-        return set(), {root.manifest}, False
+        return (set(), leaves, {root.manifest}), False
+    return (contents, leaves - contents, {root.manifest} - contents - leaves), True
 
 
 # --- while the bytes go ----------------------------------------------------------------------------------------------
@@ -163,14 +165,13 @@ def dispose(owners: Owners, disposing: Disposing, purged: Callable[[Claim], None
     """Dispose of the bytes of versions, some versions after the others, and call *purged* for each that may be."""
     there = disposing.condemned.dead
     for start in range(0, len(owners.claims), CHUNK):
-        chunk = owners.claims[start : start + CHUNK]
-        tried = disposing.tried
-        disposing.run(sorted({each for claim in chunk for each in claim.contents if each in there} - tried))
-        ready = [claim for claim in chunk if disposing.done(claim.contents)]
-        tried = disposing.tried
-        disposing.run(sorted({each for claim in ready for each in claim.manifest if each in there} - tried))
+        ready = list(owners.claims[start : start + CHUNK])
+        for stage in range(STAGES):
+            waiting = {each for claim in ready for each in claim.stages[stage] if each in there}
+            disposing.run(sorted(waiting - disposing.tried))
+            ready = [claim for claim in ready if disposing.done(claim.stages[stage])]
         for claim in ready:
-            if claim.readable and disposing.done(claim.manifest):
+            if claim.readable:
                 purged(claim)
 
 

@@ -1,0 +1,507 @@
+"""The way of a version from deleted to purged: when it may be left, what shows its end, and what is said afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import evolve, field, frozen
+
+from muniment.app import approvals, catalog, collect, directory, fsck, holds, lifecycle, purging, residuals, upload
+from muniment.app.condemning import CONDEMNED
+from muniment.app.disposal import dispose
+from muniment.app.download import download
+from muniment.app.log_artifact import PARTS
+from muniment.app.places import OWN
+from muniment.app.reach import reach
+from muniment.app.transact import Request
+from muniment.domain import version as versions
+from muniment.domain.errors import GoneError, StillThereError, StorageError, VersionHeldError
+from muniment.domain.evidence import Check, Copy, CopyKind, Method, Search, Trigger
+from muniment.domain.hold import HoldKind, ScopeKind
+from muniment.domain.ports import BlobResult
+from muniment.domain.rows import DisposalRow, ResidualRow
+from muniment.domain.values import Digest, Role, Ttl
+from muniment.domain.version import LetGo, Purged, State
+from tests.app.scene import DAY, SECOND, Scene
+
+GRACE = 7 * DAY
+
+
+def due(scene: Scene, name: str = "images", content: str = "one") -> str:
+    """Log a version and delete it, so long ago that it is to be purged."""
+    logged = scene.log(name, content)
+    scene.delete(f"{name}:v{logged.index}", delete_aliases=True)
+    scene.pass_time(GRACE + SECOND)
+    return logged.version_id
+
+
+def state(scene: Scene, version_id: Any) -> State:
+    return State(scene.version(version_id).state)
+
+
+def last(scene: Scene, kind: type) -> Any:
+    return [each.event for each in scene.since(0) if isinstance(each.event, kind)][-1]
+
+
+@frozen
+class Around:
+    """A store of blobs in front of another; what is done *before* a deletion or a search, or instead of them."""
+
+    blobs: Any
+    before_delete: list[Callable[[], object]] = field(factory=list)
+    before_search: list[Callable[[], object]] = field(factory=list)
+    refused: dict[str, Exception] = field(factory=dict)
+    lies: bool = False
+    copies: list[Copy] = field(factory=list)
+
+    def delete_many(self, digests: Any) -> Iterator[BlobResult]:
+        doomed = [*digests]
+        doing, self.before_delete[:] = [*self.before_delete], []
+        for act in doing:
+            act()
+        for digest in doomed:
+            if digest in self.refused or self.lies:
+                yield BlobResult(digest, done=self.lies, error=self.refused.get(digest))
+            else:
+                yield from self.blobs.delete_many([digest])
+
+    def search(self, digests: Any) -> Search:
+        doing, self.before_search[:] = [*self.before_search], []
+        for act in doing:
+            act()
+        found = self.blobs.search(digests)
+        return evolve(found, copies=(*found.copies, *(copy for copy in self.copies if copy.digest in digests)))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.blobs, name)
+
+
+def around(scene: Scene, **said: Any) -> Scene:
+    return evolve(scene, store=evolve(scene.store, blobs=Around(scene.store.blobs, **said)))
+
+
+# --- evidence --------------------------------------------------------------------------------------------------------
+
+
+def test_a_purge_says_why_since_when_and_what_was_removed_from_where(scene: Scene) -> None:
+    id_ = due(scene)
+    marked = scene.version(id_).deleted_at  # type: ignore[arg-type]
+    report = collect.act(scene.store)
+    assert (report.let_go, report.purged, report.blobs, report.failed) == (1, 1, 3, ())
+    assert scene.happened(0)[-2:] == ["LetGo", "Purged"]
+    purged = last(scene, Purged)
+    (shown,) = purged.evidence
+    assert purged.places == ("",)
+    assert (purged.trigger, purged.marked_at, purged.due_at) == (Trigger.DELETED, marked, marked + GRACE)
+    assert (shown.method, shown.verified_by, shown.blobs, shown.copies) == (Method.DELETED, (Check.MEMORY,), 3, 3)
+    (row,) = scene.views.select(DisposalRow, owner_id=id_, order="at")
+    assert (row.trigger, row.method, row.verified_by, row.place) == ("deleted", "deleted", "memory", "")
+    assert (row.blobs, row.size, row.residual, row.due_at) == (3, report.size, 0, marked + GRACE)
+    assert report.late == pytest.approx(SECOND, abs=1000)
+    assert [(freed.place, freed.blobs, freed.size) for freed in report.places] == [(None, 3, report.size)]
+
+
+def test_what_expired_says_so(scene: Scene) -> None:
+    scene.log("images", "one", ttl=Ttl.after(DAY))
+    scene.pass_time(2 * DAY)
+    collect.act(scene.store)
+    scene.pass_time(GRACE + SECOND)
+    collect.act(scene.store)
+    assert last(scene, LetGo).trigger is Trigger.EXPIRED
+
+
+def test_a_version_whose_bytes_others_need_is_purged_without_removing_any(scene: Scene) -> None:
+    scene.log("copies", "one")
+    id_ = due(scene)
+    report = collect.act(scene.store)
+    assert (report.purged, report.blobs) == (1, 0)
+    (row,) = scene.views.select(DisposalRow, owner_id=id_, order="at")
+    assert (row.method, row.blobs, row.copies) == ("already-absent", 0, 0)
+    assert scene.contents("copies") == ["one"]
+
+
+def test_bytes_that_are_gone_already_are_no_fault(scene: Scene) -> None:
+    id_ = due(scene)
+    for digest in scene.blobs():
+        del scene.store.blobs.held[digest]  # type: ignore[attr-defined]
+    report = collect.act(scene.store)
+    assert (report.purged, report.blobs, report.failed) == (1, 0, ())
+    (row,) = scene.views.select(DisposalRow, owner_id=id_, order="at")
+    assert (row.method, row.verified_by) == ("already-absent", "memory")
+
+
+def test_bytes_of_no_version_leave_evidence_too(scene: Scene) -> None:
+    scene.bring({"a": "left behind by a session that died"})
+    report = collect.act(scene.store)
+    (row,) = scene.views.select(DisposalRow, order="at")
+    assert (row.trigger, row.owner_id, row.blobs, row.size) == ("leftover", None, 3, report.size)
+
+
+def test_blobs_that_are_named_go_and_needed_ones_stay(scene: Scene) -> None:
+    scene.log("images", "kept")
+    needed = scene.blobs()
+    loose = scene.bring({"a": "loose"})
+    wanted = scene.blobs() - needed
+    done = dispose(scene.store, [*wanted, *needed], Trigger.ERASURE, owner_id="o" * 32, request_id="r" * 32)
+    assert (done.blobs, done.kept, done.failed) == (3, 0, ())
+    assert scene.blobs() == needed
+    assert loose.manifest not in scene.blobs()
+    (row,) = scene.views.select(DisposalRow, request_id="r" * 32, order="at")
+    assert (row.disposal_id, row.owner_id, row.trigger) == (done.evidence[0].disposal_id, "o" * 32, "erasure")
+
+
+# --- stores that do not do what they say -----------------------------------------------------------------------------
+
+
+def test_a_store_that_says_deleted_and_keeps_the_bytes_is_not_believed(scene: Scene) -> None:
+    id_ = due(scene)
+    report = collect.act(around(scene, lies=True).store)
+    assert (report.let_go, report.purged, report.blobs) == (1, 0, 0)
+    assert all("is still there after it was deleted" in line for line in report.failed)
+    assert state(scene, id_) is State.LET_GO
+    assert scene.views.select(DisposalRow, order="at") == []
+    report = collect.act(scene.store)
+    assert (report.let_go, report.purged, report.blobs) == (0, 1, 3)
+
+
+def test_a_copy_that_no_reader_sees_is_a_copy(scene: Scene) -> None:
+    id_ = due(scene)
+    (content, *_) = scene.blobs()
+    report = collect.act(around(scene, copies=[Copy(content, CopyKind.VERSION)]).store)
+    assert report.purged == 0
+    assert "is still there" in report.failed[0]
+    assert state(scene, id_) is State.LET_GO
+
+
+def test_a_store_that_nobody_can_look_into_purges_nothing(scene: Scene) -> None:
+    def unreachable() -> None:
+        msg = "the listing was refused"
+        raise StorageError(msg)
+
+    id_ = due(scene)
+    report = collect.act(around(scene, before_search=[unreachable]).store)
+    assert report.purged == 0
+    assert any("nobody could look whether they are gone: the listing was refused" in line for line in report.failed)
+    assert state(scene, id_) is State.LET_GO
+    assert collect.act(scene.store).purged == 1
+
+
+def test_one_refused_blob_keeps_its_version_and_no_other(scene: Scene) -> None:
+    first = scene.log("images", "one").version_id
+    others = scene.blobs()
+    second = scene.log("images", "two").version_id
+    (refused, *_) = scene.blobs() - others
+    for index in (0, 1):
+        scene.delete(f"images:v{index}", delete_aliases=True)
+    scene.pass_time(GRACE + SECOND)
+    report = collect.act(around(scene, refused={refused: StorageError("denied")}).store)
+    assert report.purged == 1
+    assert [line.rpartition(": ")[2] for line in report.failed] == ["denied"]
+    assert (state(scene, first), state(scene, second)) == (State.PURGED, State.LET_GO)
+    assert collect.act(scene.store).purged == 1
+    assert scene.blobs() == set()
+
+
+# --- what a lock holds -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("until", "why"), [(1_800_000_000_000_000, "lock"), (None, "legal-hold")])
+def test_what_a_lock_holds_is_told_with_its_end_and_looked_for_until_it_is_gone(
+    scene: Scene, until: int | None, why: str
+) -> None:
+    id_ = due(scene)
+    locked = {digest: StillThereError("the bucket locks it", until) for digest in scene.blobs()}
+    held = around(scene, refused=locked)
+    report = collect.act(held.store)
+    assert (report.purged, report.residual, report.blobs) == (1, 3, 0)
+    assert all("the bucket locks it" in line for line in report.failed)
+    (row,) = scene.views.select(ResidualRow, order="found_at")
+    (disposal,) = scene.views.select(DisposalRow, owner_id=id_, order="at")
+    assert (row.state, row.why, row.ends_at, row.copies, row.place) == ("left", why, until, 3, "")
+    assert (row.disposal_id, disposal.residual) == (disposal.disposal_id, 3)
+    again = collect.act(held.store)
+    assert (again.residual, again.ended) == (3, 0)
+    assert len(scene.views.select(ResidualRow, order="found_at")) == 1, "it is told of once"
+    report = collect.act(scene.store)
+    assert (report.blobs, report.ended, report.failed) == (3, 1, ())
+    (row,) = scene.views.select(ResidualRow, order="found_at")
+    assert (row.state, row.ended_at is not None) == ("gone", True)
+    assert residuals.known(scene.store) == frozenset()
+    assert collect.act(scene.store) == collect.Report()
+
+
+def test_copies_that_a_version_wants_again_are_no_residual_any_more(scene: Scene) -> None:
+    due(scene)
+    locked = {digest: StillThereError("the bucket locks it", 7) for digest in scene.blobs()}
+    held = around(scene, refused=locked)
+    collect.act(held.store)
+    scene.log("images", "one")
+    assert collect.act(held.store).ended == 1
+    assert scene.contents("images:v1") == ["one"]
+
+
+# --- beside others ---------------------------------------------------------------------------------------------------
+
+
+def test_a_hold_that_came_after_the_plan_keeps_the_version(scene: Scene) -> None:
+    id_ = due(scene)
+    assert len(collect.plan(scene.store).purgeable) == 1
+    holds.place(scene.store, HoldKind.LITIGATION, ScopeKind.VERSION, id_, "matter")
+    report = collect.act(scene.store)
+    assert (report.let_go, report.purged, report.blobs) == (0, 0, 0)
+    assert state(scene, id_) is State.DELETED
+
+
+def test_a_hold_that_came_just_before_the_decision_keeps_the_version(scene: Scene) -> None:
+    id_ = due(scene)
+    before = collect.plan(scene.store).purgeable
+    holds.place(scene.store, HoldKind.LITIGATION, ScopeKind.VERSION, id_, "matter")
+    assert purging.let_go(scene.store, before[0].version_id) is None
+
+
+def hold(scene: Scene, id_: str) -> Callable[[], object]:
+    return lambda: holds.place(scene.store, HoldKind.LITIGATION, ScopeKind.VERSION, id_, "matter")
+
+
+def test_a_hold_that_came_after_the_version_was_let_go_keeps_its_bytes_all_the_same(scene: Scene) -> None:
+    id_ = due(scene)
+    before = scene.blobs()
+    assert purging.let_go(scene.store, scene.version(id_).version_id) is not None  # type: ignore[arg-type]
+    hold(scene, id_)()
+    report = collect.act(scene.store)
+    assert (report.purged, report.blobs, report.failed) == (0, 0, ())
+    assert scene.blobs() == before
+    assert state(scene, id_) is State.LET_GO
+
+
+def test_a_hold_that_came_between_two_batches_keeps_the_rest(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("muniment.app.disposal.BATCH", 1)
+    logged = scene.log("images", {str(number): f"file {number}" for number in range(5)})
+    scene.delete("images:v0", delete_aliases=True)
+    scene.pass_time(GRACE + SECOND)
+    before = len(scene.blobs())
+    held = around(scene, before_delete=[hold(scene, logged.version_id)])
+    report = collect.act(held.store)
+    assert (report.purged, report.blobs) == (0, 1), "the batch that was under way went, and no other"
+    assert len(scene.blobs()) == before - 1
+    assert scene.store.ledger.scratch.items(CONDEMNED) == []
+    again = collect.act(scene.store)
+    assert (again.purged, again.blobs) == (0, 0)
+
+
+def test_bytes_that_a_held_version_shares_with_one_that_goes_stay(scene: Scene) -> None:
+    scene.log("images", {"shared": "both", "a": "1"})
+    scene.log("images", {"shared": "both", "b": "2"})
+    ids = [scene.delete(f"images:v{index}", delete_aliases=True).version.version_id for index in (0, 1)]
+    scene.pass_time(GRACE + SECOND)
+    for id_ in ids:
+        purging.let_go(scene.store, id_)
+    hold(scene, ids[1])()
+    assert collect.act(scene.store).purged == 1
+    assert scene.store.blobs.get(next(d for d in reach(scene.store).at(OWN) if scene.store.blobs.get(d) == b"both"))
+
+
+def test_a_link_or_a_restore_before_the_decision_wins_and_after_it_loses(scene: Scene) -> None:
+    first, second = scene.log("net", "one", type_="model"), scene.log("net", "two", type_="model")
+    found = [scene.delete(f"net:v{index}", delete_aliases=True) for index in (0, 1)]
+    scene.pass_time(GRACE + SECOND)
+    lifecycle.restore(scene.store, found[0])
+    scene.link("net:v0", "model/best")
+    assert purging.let_go(scene.store, first.version_id) is None
+    assert purging.let_go(scene.store, second.version_id) is not None
+    with pytest.raises(GoneError, match="net:v1 was let go on 20"):
+        lifecycle.restore(scene.store, found[1])
+    with pytest.raises(GoneError):
+        scene.link("net:v1", "model/best")
+    collect.act(scene.store)
+    assert scene.contents("net:v0") == ["one"]
+    assert list(fsck.check(scene.store)) == []
+
+
+def test_a_policy_that_changed_after_the_plan_decides(scene: Scene) -> None:
+    scene.log("images", "one", ttl=Ttl.after(DAY))
+    scene.pass_time(2 * DAY)
+    assert len(collect.plan(scene.store).expired) == 1
+    scene.edit("images", ttl=Ttl.after(9 * DAY))
+    assert collect.act(scene.store).deleted == 0
+
+
+def test_the_same_content_logged_while_its_bytes_go_is_another_version_with_bytes(scene: Scene) -> None:
+    id_ = due(scene)
+
+    def log() -> None:
+        wanted = scene.blobs()
+        gone = upload.rescue(scene.store, [digest for digest in wanted if digest not in dying()])
+        assert gone == frozenset()
+
+    def dying() -> set[str]:
+        return {key for key, row in scene.store.ledger.scratch.items(CONDEMNED) if row["state"] == "deleting"}
+
+    collect.act(around(scene, before_delete=[log]).store)
+    scene.log("images", "one")
+    assert collect.act(scene.store).failed == ()
+    assert scene.contents("images:v1") == ["one"]
+    assert state(scene, id_) is State.PURGED
+    assert list(fsck.check(scene.store)) == []
+
+
+def test_a_part_of_a_version_that_is_being_made_keeps_what_a_purged_one_had(scene: Scene) -> None:
+    id_ = due(scene)
+    row = {"manifest": scene.version(id_).manifest}  # type: ignore[arg-type]
+    scene.store.ledger.work(lambda transaction: transaction.scratch.put(PARTS, "p", row, scene.clock.now + 9 * DAY))
+    report = collect.act(scene.store)
+    assert (report.purged, report.blobs) == (1, 0)
+    assert len(scene.blobs()) == 3
+
+
+# --- again after an interruption -------------------------------------------------------------------------------------
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def kill() -> None:
+    raise Killed
+
+
+@pytest.mark.parametrize("batches", range(8))
+def test_killed_before_any_batch_the_next_collection_ends_well(
+    scene: Scene, batches: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("muniment.app.disposal.BATCH", 1)
+    ids = [due(scene, content=text) for text in ("one", "two")]
+    kept = scene.log("images", "kept")
+    counts = [0]
+
+    def maybe() -> None:
+        counts[0] += 1
+        if counts[0] > batches:
+            kill()
+        blobs.before_delete.append(maybe)
+
+    blobs = Around(scene.store.blobs, before_delete=[maybe])
+    if batches < 6:
+        with pytest.raises(Killed):
+            collect.act(evolve(scene.store, blobs=blobs))
+    else:
+        collect.act(evolve(scene.store, blobs=blobs))
+    collect.act(scene.store)
+    assert [state(scene, id_) for id_ in ids] == [State.PURGED, State.PURGED]
+    removed = [row.blobs for id_ in ids for row in scene.views.select(DisposalRow, owner_id=id_, order="at")]
+    assert sum(removed) == 6, "what was removed before the end of the process is told of too"
+    assert scene.store.ledger.scratch.items(purging.TALLY) == []
+    assert state(scene, kept.version_id) is State.COMMITTED
+    assert list(fsck.check(scene.store)) == []
+
+
+def test_ten_thousand_versions_at_once_go_in_batches_and_their_lateness_is_told(scene: Scene) -> None:
+    number = 40  # as many as make several batches; the benchmark has ten thousand
+    for index in range(number):
+        scene.log("images", f"content {index}")
+    for index in range(number):
+        scene.delete(f"images:v{index}", delete_aliases=True)
+    scene.pass_time(GRACE + 3 * DAY)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(purging, "CHUNK", 7)
+        report = collect.act(scene.store)
+    assert (report.purged, report.blobs) == (number, 3 * number)
+    assert report.late >= 3 * DAY - SECOND
+    assert scene.views.count(DisposalRow, order="at") == number
+
+
+# --- the clock -------------------------------------------------------------------------------------------------------
+
+
+def test_a_clock_that_jumped_lets_nothing_go_until_another_admin_agrees(scene: Scene) -> None:
+    scene.log("images", "one")
+    scene.delete("images:v0", delete_aliases=True)
+    scene.clock.now += 99 * DAY
+    report = collect.act(scene.store)
+    assert (report.let_go, report.purged, report.blobs) == (0, 0, 0)
+    assert "99.0 days ahead of the last event" in str(report.parked)
+    assert scene.happened(0)[-1] == "PurgeParked"
+    directory.set_organisation_role(scene.store, "local", "ann", Role.ADMIN)
+    (waiting,) = approvals.listed(scene.views, scene.clock.now)
+    approvals.approve(scene.by("ann").store, waiting.proposal_id)
+    assert collect.act(scene.store).purged == 1
+
+
+def test_whoever_is_alone_waits_a_grace_period_in_which_collecting_shows_that_the_clock_goes_on(scene: Scene) -> None:
+    scene.log("images", "one")
+    scene.delete("images:v0", delete_aliases=True)
+    scene.clock.now += 99 * DAY
+    for _ in range(7):
+        assert collect.act(scene.store).parked is not None
+        scene.clock.now += DAY
+    scene.clock.now += SECOND
+    report = collect.act(scene.store)
+    assert (report.parked, report.purged) == (None, 1)
+
+
+# --- what is said afterwards -----------------------------------------------------------------------------------------
+
+
+def test_what_was_purged_is_gone_and_says_since_when(scene: Scene, tmp_path: Path) -> None:
+    scene.log("images", "one")
+    found, seq = scene.find("images:v0"), scene.seq
+    scene.delete("images:v0", delete_aliases=True)
+    scene.pass_time(GRACE + SECOND)
+    collect.act(scene.store)
+    day = datetime.fromtimestamp(scene.clock.now / SECOND, UTC).strftime("%Y-%m-%dT")
+    said = rf"images:v0 was purged on {day}.*Z, and what it held is gone"
+    for asking in (
+        lambda: scene.find("images:v0"),
+        lambda: lifecycle.restore(scene.store, found),
+        lambda: download(scene.store, found, tmp_path / "down"),
+        lambda: download(scene.store, scene.find("images:v0", seq), tmp_path / "down"),
+    ):
+        with pytest.raises(GoneError, match=said):
+            asking()
+
+
+def test_a_download_that_was_under_way_when_the_version_went_says_so(scene: Scene, tmp_path: Path) -> None:
+    scene.log("images", {f"{number:02}": f"file {number}" for number in range(40)})
+    found = scene.find("images:v0")
+    scene.delete("images:v0", delete_aliases=True)
+    scene.pass_time(GRACE + SECOND)
+
+    class Slow(Around):
+        def open(self, digest: Digest, start: int = 0, length: int | None = None) -> Any:
+            collect.act(scene.store)
+            return self.blobs.open(digest, start, length)
+
+        def get(self, digest: Digest) -> bytes:
+            content: bytes = self.blobs.get(digest)
+            if content.startswith(b"file"):
+                collect.act(scene.store)
+                content = self.blobs.get(digest)
+            return content
+
+    store = evolve(scene.store, blobs=Slow(scene.store.blobs), cache=scene.store.cache)
+    with pytest.raises(GoneError, match=r"images:v0 was (let go|purged) on"):
+        download(store, found, tmp_path / "down")
+
+
+def test_the_same_content_after_the_purge_is_a_new_version_and_the_old_one_stays_gone(scene: Scene) -> None:
+    due(scene)
+    collect.act(scene.store)
+    assert scene.log("images", "one").index == 1
+    assert scene.contents("images:v1") == ["one"]
+    with pytest.raises(GoneError):
+        scene.find("images:v0")
+    assert catalog.latest_version(scene.views, scene.artifact("images")).index == 1  # type: ignore[union-attr]
+
+
+def test_a_live_version_is_not_let_go(scene: Scene) -> None:
+    logged = scene.log("images", "one")
+    assert purging.let_go(scene.store, logged.version_id) is None
+    with pytest.raises(VersionHeldError):
+        scene.store.transact(
+            Request("let go"),
+            lambda steps: bool(steps.step(versions.VERSION, logged.version_id, versions.let_go_in_time, None, 1)),
+        )
