@@ -85,14 +85,14 @@ def touch(file: FileIO) -> None:
         os.utime(file.fileno())
 
 
-def removed(path: Path) -> bool:
+def removed(path: str) -> bool:
     """Remove a file; whether it was there."""
     try:
-        path.unlink()
+        Path(path).unlink()
     except FileNotFoundError:
         return False
     except OSError as error:
-        msg = f"the cache cannot let go of blob {path.name[:64]}: {error.strerror}"
+        msg = f"the cache cannot let go of blob {Path(path).name[:64]}: {error.strerror}"
         raise StorageError(msg) from error
     return True
 

@@ -109,7 +109,7 @@ class BlobCache:
 
     def holds(self, digest: Digest) -> bool:
         """Whether the blob is here, as far as its name tells."""
-        return is_digest(digest) and self._path(digest).exists()
+        return is_digest(digest) and Path(self._path(digest)).exists()
 
     def delete_many(self, digests: Iterable[Digest]) -> Iterator[BlobResult]:
         """Remove blobs, in use or being fetched or not, yielding a result per item.
@@ -124,7 +124,7 @@ class BlobCache:
 
     def _forget(self, digest: Digest) -> bool:
         """Remove a blob and what is being fetched of it; whether there was anything."""
-        halves = [Path(each.path) for each in files(self.folder / HALVES) if each.name.startswith(digest)]
+        halves = [each.path for each in files(self.folder / HALVES) if each.name.startswith(digest)]
         return sum(removed(path) for path in (*halves, self._path(digest))) > 0
 
     def usage(self) -> CacheUsage:
@@ -146,7 +146,7 @@ class BlobCache:
             with unused(each.path) as is_free:
                 if is_free:
                     if not dry_run:
-                        removed(Path(each.path))
+                        removed(each.path)
                     freed += each.size
         return freed
 
@@ -166,8 +166,8 @@ class BlobCache:
                 freed += each.size
         return freed
 
-    def _path(self, digest: Digest) -> Path:
-        return self.folder / digest[:2] / digest
+    def _path(self, digest: Digest) -> str:
+        return f"{self.folder}/{digest[:2]}/{digest}"
 
     def _opened(self, digest: Digest) -> FileIO | None:
         """Open what is here, whatever it holds, and say that it is in use."""
@@ -218,48 +218,55 @@ class BlobCache:
     def _drop(self, digest: Digest) -> None:
         _LOG.warning("blob %s is damaged in the cache, so it is fetched again", digest)
         try:
-            self._path(digest).unlink(missing_ok=True)
+            Path(self._path(digest)).unlink(missing_ok=True)
         except OSError as error:
             self.warn(error)
 
     def _begin(self, digest: Digest) -> Half:
         """Make room to keep a blob while it is fetched."""
-        path = self.folder / HALVES / f"{digest}-{token_hex(8)}"
-        half = Half(digest, path, self)
+        half = Half(digest, f"{self.folder}/{HALVES}/{digest}-{token_hex(8)}", self)
         if is_digest(digest):
             try:
-                half.file = self._made(path)
+                half.file = self._made(half.path)
                 use(half.file)
             except OSError as error:
                 self.warn(error)
         return half
 
-    def _made(self, path: Path) -> FileIO:
+    def _made(self, path: str) -> FileIO:
         try:
             made = os.open(path, NEW, 0o600)
         except FileNotFoundError:
-            for folder in (self.folder, path.parent):
+            for folder in (self.folder, self.folder / HALVES):
                 folder.mkdir(0o700, parents=True, exist_ok=True)
             made = os.open(path, NEW, 0o600)
         return FileIO(made, "w")
 
     def publish(self, half: Half) -> None:
         """Give a fetched blob its name; one that was let go of meanwhile gets none."""
-        path = self._path(half.digest)
         try:
-            path.parent.mkdir(0o700, exist_ok=True)
-            half.path.replace(path)
-        except FileNotFoundError:
-            return
+            if not self._is_named(half):
+                return
         except OSError as error:
             self.warn(error)
-            half.path.unlink(missing_ok=True)
+            half.remove()
             return
         with self._lock:
             self._credit -= half.size
             full = self._credit < 0
         if full:
             self._make_room()
+
+    def _is_named(self, half: Half) -> bool:
+        path = self._path(half.digest)
+        for _ in range(2):
+            try:
+                os.replace(half.path, path)  # noqa: PTH105 (texts: there are many small blobs)
+            except FileNotFoundError:
+                Path(path).parent.mkdir(0o700, exist_ok=True)
+            else:
+                return True
+        return False
 
     def _make_room(self) -> None:
         """Look the folder through and evict an eighth more than needed: not every added blob pays for a look."""

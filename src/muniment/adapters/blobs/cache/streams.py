@@ -60,7 +60,7 @@ class Half:
     """A blob on its way into the cache; without a *file* nothing of it is kept."""
 
     digest: Digest
-    path: Path
+    path: str
     keeper: Keeper
     file: FileIO | None = None
     size: int = 0
@@ -99,8 +99,12 @@ class Half:
         if self.file is not None:
             self.file.close()
             self.file = None
-            with suppress(OSError):  # a sweep removes it
-                self.path.unlink(missing_ok=True)
+            self.remove()
+
+    def remove(self) -> None:
+        """Remove what was kept so far; what cannot be removed is left to a sweep."""
+        with suppress(OSError):
+            Path(self.path).unlink(missing_ok=True)
 
 
 class Kept(RawIOBase):
