@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from muniment.domain.merkle import EMPTY_ROOT, Frontier, leaf_hash, node_hash, tree_root
+from muniment.domain.merkle import EMPTY_ROOT, TILE, Frontier, leaf_hash, node_hash, tree_root
 
 # The entries and roots of Certificate Transparency's reference implementation.
 ENTRIES = [
@@ -92,3 +92,17 @@ def test_what_is_stored_is_one_root_for_each_one_bit(leaves: list[bytes]) -> Non
 def test_roots_that_do_not_fit_the_size_are_refused(size: int, count: int) -> None:
     with pytest.raises(ValueError, match=f"frontier of {size} leaves"):
         Frontier(size, bytes(32 * count))
+
+
+@pytest.mark.parametrize("tiles", [0, 1, 2, 255, 256, 257])
+def test_a_tile_at_once_is_the_same_as_its_leaves(tiles: int) -> None:
+    one, other = Frontier(), Frontier()
+    leaf = leaf_hash(b"same")
+    root = tree_root([leaf] * TILE)
+    for _ in range(tiles):
+        each = [tile for _ in range(TILE) for tile in one.append(leaf)]
+        assert list(other.append_tile(root)) == each
+    assert (other.size, other.roots()) == (one.size, one.roots()) == (tiles * TILE, one.roots())
+    assert other.append(leaf) == ()
+    with pytest.raises(ValueError, match="cannot follow"):
+        other.append_tile(root)

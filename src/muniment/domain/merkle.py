@@ -59,16 +59,24 @@ class Frontier:
         self.size += 1
         return ()
 
-    def _complete(self, leaf: bytes) -> tuple[Tile, ...]:
-        size, height, tiles = self.size, 0, []
+    def append_tile(self, root: bytes) -> tuple[Tile, ...]:
+        """Add the next 256 leaves at once by their root, after whole tiles only; return the tiles that it completes."""
+        if self.size & _LAST:
+            msg = f"a tile cannot follow {self.size} leaves"
+            raise ValueError(msg)
+        number = self.size >> TILE_BITS
+        return (Tile(1, number, root), *self._complete(root, TILE_BITS))
+
+    def _complete(self, root: bytes, height: int = 0) -> tuple[Tile, ...]:
+        size, tiles = self.size >> height, []
+        self.size += 1 << height
         while size & 1:
-            leaf = node_hash(self._roots.pop(), leaf)
+            root = node_hash(self._roots.pop(), root)
             size >>= 1
             height += 1
             if height % TILE_BITS == 0:
-                tiles.append(Tile(height // TILE_BITS, size, leaf))
-        self._roots.append(leaf)
-        self.size += 1
+                tiles.append(Tile(height // TILE_BITS, size, root))
+        self._roots.append(root)
         return tuple(tiles)
 
     def root(self) -> bytes:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from attrs import define, field
 
-from muniment.adapters.ledger import forking
+from muniment.adapters.ledger import beside, forking
 from muniment.adapters.ledger.batching import GroupCommit, Waiting
 from muniment.adapters.ledger.cargo import COMMANDS, SCRATCH, Cargo, left, paired, require_rows, unload
 from muniment.adapters.ledger.codec import Codec
@@ -29,13 +29,14 @@ from muniment.adapters.ledger.postgres_desk import (
     records,
     stream_records,
 )
+from muniment.adapters.ledger.postgres_pages import in_postgres
 from muniment.adapters.ledger.postgres_projected import PostgresProjected
 from muniment.adapters.ledger.postgres_schema import PostgresRows, open_tables
 from muniment.adapters.ledger.projecting import SqlProjections
 from muniment.adapters.ledger.record import Record, leaf_content, recorded, whole
 from muniment.adapters.ledger.refolding import NEAR, Fresh, MadeRows
 from muniment.adapters.ledger.tiles import ALL as ALL_TILES
-from muniment.adapters.ledger.verify import check_events, check_rows, root_of
+from muniment.adapters.ledger.verify import check_pages, check_rows, root_of
 from muniment.adapters.postgres import Address, Connections, Cursor, storage_errors
 from muniment.domain.errors import CorruptError, StorageError
 from muniment.domain.ports import Command, Decide, Engine, Fold, Head, Receipt, Recorded, Scratch, Views
@@ -58,6 +59,7 @@ class PostgresLedger:
     made_rows: MadeRows
     make_views: MakeViews
     origin: str = ""
+    spread_from: int = beside.ENOUGH
     _connections: Connections = field(init=False)
     _batches: Batches = field(init=False)
     _group: GroupCommit = field(init=False)
@@ -285,18 +287,17 @@ class PostgresLedger:
         """Check events against leaves, leaves against the head, rows against a fresh fold."""
         try:
             with self.moment() as cursor, self.moment(cursor) as other:
-                leaves = other.stream("SELECT seq, hash FROM leaves ORDER BY seq")
-                with left(leaves):
-                    yield from check_events(
-                        records(asking(cursor), 0, None),
-                        leaves,
-                        read_tip(cursor),
-                        lambda: cursor.execute(ALL_TILES.encode()).fetchall(),
-                    )
+                yield from self._check_events(cursor)
                 with self._made(asking(cursor)) as made, left(self.rows.dump(other)) as live:
                     yield from check_rows(live, self.made_rows.dump(made))
         except StorageError as error:
             yield str(error)
+
+    def _check_events(self, cursor: Cursor) -> Iterator[str]:
+        pages, tip = in_postgres(cursor), read_tip(cursor)
+        job = beside.Job(size=tip.frontier.size, conninfo=self.address.conninfo, schema=self.address.schema)
+        with beside.looks(pages, job, beside.processes(job.size, self.spread_from)) as looks:
+            yield from check_pages(pages, tip, looks, lambda: cursor.execute(ALL_TILES.encode()).fetchall())
 
     @contextmanager
     def moment(self, same: Cursor | None = None) -> Iterator[Cursor]:

@@ -67,8 +67,8 @@ _TYPES: Final = tuple(
     else {str}
     for name in COLUMNS
 )
-_AUDITS: Final = {each.value for each in Audit}
-_OUTCOMES: Final = {"ok", "denied", "failed"}
+AUDITS: Final = {each.value for each in Audit}
+OUTCOMES: Final = {"ok", "denied", "failed"}
 _WORDS: Final = {(True, True, True), (False, False, True), (True, True, False)}
 """Which of words, blind and commitment are absent: all, only the commitment, or (once redacted) all but that."""
 
@@ -77,8 +77,8 @@ def is_whole(record: Record) -> bool:
     """Whether every column holds what it may; a database gives back whatever somebody put there."""
     return (
         all(type(cell) in allowed for cell, allowed in zip(cells(record), _TYPES, strict=True))
-        and record.audit in _AUDITS
-        and record.outcome in _OUTCOMES
+        and record.audit in AUDITS
+        and record.outcome in OUTCOMES
         and (record.words is None, record.words_blind is None, record.words_commit is None) in _WORDS
     )
 

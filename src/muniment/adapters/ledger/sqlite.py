@@ -13,11 +13,12 @@ from typing import Any, TypeVar
 from attrs import define, field
 from eventsourcing.sqlite import SQLiteDatastore
 
-from muniment.adapters.ledger import forking, schema
+from muniment.adapters.ledger import beside, forking, schema
 from muniment.adapters.ledger.batching import GroupCommit, Waiting
 from muniment.adapters.ledger.cargo import COMMANDS, SCRATCH, Cargo, paired, require_rows, unload
 from muniment.adapters.ledger.codec import Codec
 from muniment.adapters.ledger.core import COMMANDS_KEPT, Core, Only, OpenTransaction, Sheet, Tip, guarded
+from muniment.adapters.ledger.pages import in_sqlite
 from muniment.adapters.ledger.projecting import SqlProjections
 from muniment.adapters.ledger.record import leaf_content, recorded, whole
 from muniment.adapters.ledger.recorder import TABLE, LedgerRecorder
@@ -38,7 +39,7 @@ from muniment.adapters.ledger.sqlite_errors import damaged, storage_errors
 from muniment.adapters.ledger.sqlite_file import LedgerFile, check_schema, number_of
 from muniment.adapters.ledger.sqlite_projected import SqliteProjected
 from muniment.adapters.ledger.tiles import ALL as ALL_TILES
-from muniment.adapters.ledger.verify import check_events, check_rows, root_of
+from muniment.adapters.ledger.verify import check_pages, check_rows, root_of
 from muniment.domain.errors import StorageError
 from muniment.domain.merkle import Frontier
 from muniment.domain.ports import Command, Decide, Engine, Fold, Head, Receipt, Recorded, Scratch, Views
@@ -59,6 +60,7 @@ class SqliteLedger:
     make_views: MakeViews
     recorder: LedgerRecorder
     origin: str = ""
+    spread_from: int = beside.ENOUGH
     _file: LedgerFile = field(init=False)
     _group: GroupCommit = field(init=False)
 
@@ -299,14 +301,16 @@ class SqliteLedger:
                     if row[0] != "ok":
                         yield f"the ledger file is damaged: {row[0]}"
                 yield from check_schema(cursor, self.rows)
-                leaves = cursor.connection.execute("SELECT seq, hash FROM leaves ORDER BY seq")
-                tiles = cursor.connection.cursor()
-                yield from check_events(
-                    records(cursor, 0, None), leaves, read_tip(cursor), lambda: tiles.execute(ALL_TILES)
-                )
+                yield from self._check_events(cursor)
                 yield from self._check_rows(cursor)
         except StorageError as error:
             yield str(error)
+
+    def _check_events(self, cursor: sqlite3.Cursor) -> Iterator[str]:
+        pages, tip, tiles = in_sqlite(cursor), read_tip(cursor), cursor.connection.cursor()
+        job = beside.Job(size=tip.frontier.size, file=str(self.path.absolute()))
+        with beside.looks(pages, job, beside.processes(job.size, self.spread_from)) as looks:
+            yield from check_pages(pages, tip, looks, lambda: tiles.execute(ALL_TILES))
 
     def _check_rows(self, cursor: sqlite3.Cursor) -> Iterator[str]:
         fresh = sqlite3.connect("", isolation_level=None)

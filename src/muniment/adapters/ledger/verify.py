@@ -11,13 +11,14 @@ import msgspec
 from attrs import define, field
 
 from muniment.adapters.ledger.core import Tip
+from muniment.adapters.ledger.lean import PAGE, REDACTED, Clean
+from muniment.adapters.ledger.pages import FIRST, LAST, Pages
 from muniment.adapters.ledger.record import Record, is_whole, leaf_of
 from muniment.adapters.ledger.tiles import Made
 from muniment.domain.errors import CorruptError, NotFoundError
 from muniment.domain.merkle import HASH_BYTES, Frontier
 from muniment.domain.redaction import lost_words
 
-REDACTED: Final = "redaction.redacted.1"
 END: Final = 2**63
 """Beyond every ``seq``."""
 
@@ -34,53 +35,29 @@ def check_events(
     Walks events and leaves side by side. A gap is named by the first ``seq`` that is missing; a changed event, one
     that has no leaf and a leaf that has no event by their own.
     """
-    frontier, made, latest, expected = Frontier(), Made(), 0, 1
-    redactions = Redactions()
-    for seq, record, leaf in _side_by_side(records, leaves):
-        if seq != expected:
-            yield f"event {expected} is missing, and its leaf too"
-        expected = seq + 1
-        if record is None:
-            yield f"event {seq} is missing: its leaf is there"
-        elif leaf is None:
-            yield f"event {seq} has no leaf: it was not written by Muniment"
+    check = Check()
+    yield from check.walk(records, leaves)
+    yield from check.end(tip, tiles)
+
+
+def check_pages(pages: Pages, tip: Tip, looks: Iterable[Clean | None], tiles: Tiles) -> Iterator[str]:
+    """Yield the same lines as ``check_events`` does; *looks* are what a quick look at each page found.
+
+    A page without fault is taken as a whole, any other is walked through; from where a leaf is missing on, all are.
+    """
+    check = Check()
+    done, size = 0, tip.frontier.size
+    yield from check.walk(pages.records(FIRST, 0), pages.leaves(FIRST, 0))
+    for after, clean in zip(range(0, size, PAGE), looks, strict=False):
+        if check.frontier.size != done:
+            break
+        done = min(after + PAGE, size)
+        if clean is None or clean.began <= check.latest:
+            yield from check.walk(pages.records(after + 1, done), pages.leaves(after + 1, done))
         else:
-            yield from _faults(record, leaf, latest)
-            redactions.look(record)
-            latest = record.recorded_at if isinstance(record.recorded_at, int) else latest
-        if leaf is not None:
-            made.add(frontier.append(leaf))
-    yield from redactions.faults()
-    yield from made.check(tiles())
-    if (frontier.size, frontier.roots()) != (tip.frontier.size, tip.frontier.roots()):
-        yield (
-            f"the ledger's head says {tip.frontier.size} events with root {tip.frontier.root().hex()}, "
-            f"its leaves make {frontier.size} with root {frontier.root().hex()}"
-        )
-    elif tip.recorded_at != latest:
-        yield f"the ledger's head was changed: it does not say when event {frontier.size} was recorded"
-
-
-def _side_by_side(
-    records: Iterable[Record], leaves: Iterable[tuple[int, bytes]]
-) -> Iterator[tuple[int, Record | None, bytes | None]]:
-    """Yield every ``seq`` that has an event or a leaf, with both."""
-    events, hashes = iter(records), iter(leaves)
-    record, leaf = next(events, None), next(hashes, None)
-    while record is not None or leaf is not None:
-        seq = min(leaf[0] if leaf else END, record.seq if record is not None else END)
-        event = record if record is not None and record.seq == seq else None
-        hash_ = _bytes(leaf[1]) if leaf is not None and leaf[0] == seq else None
-        yield seq, event, hash_
-        record = record if event is None else next(events, None)
-        leaf = leaf if hash_ is None else next(hashes, None)
-
-
-def _faults(record: Record, leaf: bytes, latest: int) -> Iterator[str]:
-    if not is_whole(record) or leaf_of(record) != leaf:
-        yield f"event {record.seq} was changed: it does not match its leaf"
-    elif record.recorded_at <= latest:
-        yield f"event {record.seq} is not later than the one before it"
+            check.take(clean, pages.records(after + 1, done) if clean.redacted else ())
+    yield from check.walk(pages.records(done + 1, LAST), pages.leaves(done + 1, LAST))
+    yield from check.end(tip, tiles)
 
 
 @define
@@ -112,6 +89,78 @@ class _Said(msgspec.Struct):
 
     seqs: list[int]
     commits: list[str]
+
+
+@define
+class Check:
+    """What was seen of the events and leaves so far."""
+
+    frontier: Frontier = field(factory=Frontier)
+    latest: int = 0
+    _expected: int = 1
+    _made: Made = field(factory=Made)
+    _redactions: Redactions = field(factory=Redactions)
+
+    def walk(self, records: Iterable[Record], leaves: Iterable[tuple[int, bytes]]) -> Iterator[str]:
+        """Compare the next events and leaves one by one; yield a line for each fault."""
+        for seq, record, leaf in _side_by_side(records, leaves):
+            if seq != self._expected:
+                yield f"event {self._expected} is missing, and its leaf too"
+            self._expected = seq + 1
+            if record is None:
+                yield f"event {seq} is missing: its leaf is there"
+            elif leaf is None:
+                yield f"event {seq} has no leaf: it was not written by Muniment"
+            else:
+                yield from _faults(record, leaf, self.latest)
+                self._redactions.look(record)
+                self.latest = record.recorded_at if isinstance(record.recorded_at, int) else self.latest
+            if leaf is not None:
+                self._made.add(self.frontier.append(leaf))
+
+    def take(self, page: Clean, redacted: Iterable[Record]) -> None:
+        """Add a page without fault; its records are wanted if some of them are about a redaction."""
+        for tile in page.tiles:
+            self._made.add(self.frontier.append_tile(tile))
+        for leaf in page.rest:
+            self._made.add(self.frontier.append(leaf))
+        for record in redacted:
+            self._redactions.look(record)
+        self.latest, self._expected = page.ended, self.frontier.size + 1
+
+    def end(self, tip: Tip, tiles: Tiles) -> Iterator[str]:
+        """Compare what all leaves make with the tiles and the head."""
+        yield from self._redactions.faults()
+        yield from self._made.check(tiles())
+        if (self.frontier.size, self.frontier.roots()) != (tip.frontier.size, tip.frontier.roots()):
+            yield (
+                f"the ledger's head says {tip.frontier.size} events with root {tip.frontier.root().hex()}, "
+                f"its leaves make {self.frontier.size} with root {self.frontier.root().hex()}"
+            )
+        elif tip.recorded_at != self.latest:
+            yield f"the ledger's head was changed: it does not say when event {self.frontier.size} was recorded"
+
+
+def _side_by_side(
+    records: Iterable[Record], leaves: Iterable[tuple[int, bytes]]
+) -> Iterator[tuple[int, Record | None, bytes | None]]:
+    """Yield every ``seq`` that has an event or a leaf, with both."""
+    events, hashes = iter(records), iter(leaves)
+    record, leaf = next(events, None), next(hashes, None)
+    while record is not None or leaf is not None:
+        seq = min(leaf[0] if leaf else END, record.seq if record is not None else END)
+        event = record if record is not None and record.seq == seq else None
+        hash_ = _bytes(leaf[1]) if leaf is not None and leaf[0] == seq else None
+        yield seq, event, hash_
+        record = record if event is None else next(events, None)
+        leaf = leaf if hash_ is None else next(hashes, None)
+
+
+def _faults(record: Record, leaf: bytes, latest: int) -> Iterator[str]:
+    if not is_whole(record) or leaf_of(record) != leaf:
+        yield f"event {record.seq} was changed: it does not match its leaf"
+    elif record.recorded_at <= latest:
+        yield f"event {record.seq} is not later than the one before it"
 
 
 def check_rows(live: Iterable[bytes], folded: Iterable[bytes]) -> Iterator[str]:
