@@ -178,8 +178,11 @@ def test_a_folder_is_no_object_to_fetch(references: S3References, plain: Keys) -
 
 @pytest.mark.parametrize("rest", ["", "/", "/nothing", "/nothing/"])
 def test_nothing_is_not_found(references: S3References, plain: Keys, rest: str) -> None:
-    for bucket in (plain.bucket, "no-such-bucket"):
-        with pytest.raises(NotFoundError, match="is not there"):
+    for bucket, said in (
+        (plain.bucket, "is not there$"),
+        ("no-such-bucket", "there is no such bucket — correct its name"),
+    ):
+        with pytest.raises(NotFoundError, match=said):
             list(references.resolve(f"s3://{bucket}{rest}", checksum=True, limit=1))
 
 

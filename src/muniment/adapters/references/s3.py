@@ -52,6 +52,10 @@ class _Address:
         """Say that there is nothing."""
         return NotFoundError(f"reference {self.uri!r} is not there")
 
+    def no_bucket(self) -> NotFoundError:
+        """Say that there is not even the bucket."""
+        return NotFoundError(f"reference {self.uri!r} is not there: there is no such bucket — correct its name")
+
 
 @frozen
 class S3References:
@@ -112,7 +116,7 @@ class S3References:
                 yield _object(each["Key"][len(prefix) :], _uri(address.bucket, each), each, each["Size"])
         except RefusedError as error:
             if error.status == 404:  # noqa: PLR2004
-                raise address.not_found() from error
+                raise (address.no_bucket() if error.code == "NoSuchBucket" else address.not_found()) from error
             raise
         if empty:
             raise nothing
