@@ -13,14 +13,14 @@ from urllib.parse import unquote, urlsplit
 
 from attrs import define, evolve
 
-from muniment.app import clock, logs, replay, rollback, scrub, telemetry
+from muniment.app import clock, fence, logs, replay, rollback, scrub, telemetry
 from muniment.app.config import Config
 from muniment.app.directory import enter
 from muniment.app.places import Places
 from muniment.app.projections import FOLDS
 from muniment.app.store import Store
 from muniment.domain.checkpoint import log_name
-from muniment.domain.errors import InvalidValueError, NotFoundError, ReadOnlyError, StorageError
+from muniment.domain.errors import InvalidValueError, NotFoundError, ReadOnlyError, StorageError, SubjectErasedError
 from muniment.domain.team import SCHEME_ALONE
 
 if TYPE_CHECKING:
@@ -42,8 +42,11 @@ KINDS: Final = {
 """What each setting that names a place takes."""
 
 
-def open_store(config: Config, *, source: str = "sdk") -> Store:
-    """Open the store that the settings name, or make it; who acts is known afterwards."""
+def open_store(config: Config, *, source: str = "sdk", erasing_again: bool = False) -> Store:
+    """Open the store that the settings name, or make it; who acts is known afterwards.
+
+    One that was restored from before an erasure is SubjectErasedError, unless it is opened for *erasing_again*.
+    """
     from muniment.adapters import signing  # noqa: PLC0415 (loaded when a store is opened)
     from muniment.adapters.file_memory import SqliteFileMemory  # noqa: PLC0415
     from muniment.adapters.manifests import MsgpackManifestCodec  # noqa: PLC0415
@@ -83,9 +86,21 @@ def open_store(config: Config, *, source: str = "sdk") -> Store:
         alarm=alarm,
         scrubbers=() if replayed or alarm else _scrubbers(config),
     )
+    if not erasing_again and (home / fence.NOTES).exists():
+        _require_erased(store)
     if alarm:
         return evolve(_only_read(store, alarm), make_signer=store.make_signer)
     return _only_read(store, replay.REFUSED) if replayed else store
+
+
+def _require_erased(store: Store) -> None:
+    """Refuse a store in which something is back that was erased."""
+    from muniment.app import erasures  # noqa: PLC0415 (loaded where anything was ever erased)
+
+    lines = erasures.undone(store)
+    if lines:
+        store.ledger.close()
+        raise SubjectErasedError(erasures.told(lines))
 
 
 def _scrubbers(config: Config) -> tuple[Scrubber, ...]:

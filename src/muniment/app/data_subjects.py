@@ -9,7 +9,6 @@ from attrs import frozen
 
 from muniment.app import approvals, directory, holds, manifests
 from muniment.app.catalog import origin
-from muniment.app.download import manifest_of
 from muniment.app.manifests import Manifest
 from muniment.app.reach import in_state, team_of
 from muniment.app.store import Store
@@ -140,9 +139,9 @@ def attach_entries(store: Store, subject_id: str, version_id: VersionId, paths: 
     A path that the version does not hold is NotFoundError.
     """
     found = origin(store.views, version_id)
-    manifest = manifest_of(store, found)
+    manifest = readable(store, version_id)
     wanted = sorted(set(paths))
-    strange = next((path for path in wanted if manifest.get(path) is None), None)
+    strange = next((path for path in wanted if manifest is None or manifest.get(path) is None), None)
     if strange is not None:
         msg = f"version {found.artifact.name}:v{found.version.index} has no entry {strange!r}"
         raise NotFoundError(msg)

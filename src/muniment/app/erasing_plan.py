@@ -1,17 +1,19 @@
 """The plan of an erasure: what goes and what stays, frozen when the fence is put up, and forgotten at the end.
 
-It is no fact: it names paths and contents, so it waits in scratch until the erasure is certified.
+It is no fact: it names contents, so it waits in scratch until the erasure is certified. Paths are not in it, but the
+terms by which the vault recognises them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final
 
 from attrs import asdict, evolve, field, frozen
 
 from muniment.app import data_subjects, holds
 from muniment.app.data_subjects import Attached, elsewhere, readable
+from muniment.app.fence import PATH, place_of
 from muniment.app.manifests import Manifest
 from muniment.app.retention import Book
 from muniment.app.store import Store
@@ -32,9 +34,9 @@ LIVING: Final = frozenset({State.COMMITTED.value, State.DELETED.value})
 class Plan:
     """What an erasure is about.
 
-    *entries* are paths by version, *whole* versions go altogether, *artifacts* and *runs* with all that is said of
-    them. *digests* are the contents that go, *shared* those of them that other versions need and that stay therefore;
-    *manifests* are the blobs in which the entries were listed.
+    *entries* are terms for paths by version, *whole* versions go altogether, *artifacts* and *runs* with all that is
+    said of them. *digests* are the contents that go, *shared* those of them that other versions need and that stay
+    therefore; *manifests* are the blobs in which the entries were listed.
     """
 
     request_id: str
@@ -66,10 +68,6 @@ class Plan:
         shared = set(self.shared)
         return [digest for digest in self.digests if digest not in shared]
 
-    def paths(self) -> Iterator[tuple[VersionId, str]]:
-        """Yield the entries that go."""
-        return ((version_id, path) for version_id, paths in self.entries.items() for path in paths)
-
 
 def saved(store: Store, request_id: str) -> Plan | None:
     """Return the plan of a request that is on its way, ``None`` if there is none (any more)."""
@@ -88,8 +86,8 @@ def forget(store: Store, request_id: str) -> None:
     store.ledger.work(lambda transaction: transaction.scratch.delete(SCRATCH, request_id))
 
 
-def make(store: Store, row: RequestRow) -> Plan:
-    """Return what a request that was approved erases, as everything is now."""
+def make(store: Store, row: RequestRow) -> tuple[Plan, list[tuple[VersionId, str]]]:
+    """Return what a request that was approved erases, as everything is now, and the paths of the entries."""
     found = data_subjects.attached(store.views, row.subject_id)
     kept = set((row.kept or "").split("\n")) - {""}
     going = Attached(
@@ -101,10 +99,10 @@ def make(store: Store, row: RequestRow) -> Plan:
     paths = {version_id: list(each) for version_id, each in going.paths().items() if version_id not in whole}
     digests = data_subjects.digests_of(store, going)
     shared = {each.digest for each in elsewhere(store, going, digests)}
-    return Plan(
+    plan = Plan(
         request_id=row.request_id,
         subject_id=row.subject_id,
-        entries=paths,
+        entries={id_: [_term(store, id_, path) for path in each] for id_, each in paths.items()},
         whole=whole,
         artifacts=_targets(going, TargetKind.ARTIFACT),
         runs=_targets(going, TargetKind.RUN),
@@ -115,6 +113,14 @@ def make(store: Store, row: RequestRow) -> Plan:
         kept=found.count - going.count,
         residual=_residual(store, going, shared),
     )
+    return plan, [(version_id, path) for version_id, each in paths.items() for path in each]
+
+
+def listed(store: Store, version_id: VersionId, terms: Collection[str]) -> list[str]:
+    """Return the entries that a version still lists of those that these terms stand for."""
+    manifest, wanted = readable(store, version_id), set(terms)
+    paths = () if manifest is None else (entry.path for entry in manifest.entries())
+    return [path for path in paths if _term(store, version_id, path) in wanted]
 
 
 def require_free(views: Views, store: Store, plan: Plan, now: Micros) -> None:
@@ -135,6 +141,10 @@ def require_free(views: Views, store: Store, plan: Plan, now: Micros) -> None:
 def with_told(plan: Plan, **told: Json) -> Plan:
     """Return the plan with more that the certificate will say."""
     return evolve(plan, told={**plan.told, **told})
+
+
+def _term(store: Store, version_id: VersionId, path: str) -> str:
+    return store.vault.keyed(PATH, place_of(version_id, path))
 
 
 def _is_there(views: Views, version_id: VersionId) -> bool:

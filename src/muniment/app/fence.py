@@ -22,6 +22,8 @@ from muniment.domain.values import Digest, VersionId
 
 BLOB: Final = "erased-blob"
 PATH: Final = "erased-path"
+NOTES: Final = "erasures.jsonl"
+"""The file beside the store that notes what was erased."""
 BATCH: Final = 4_096
 _BEFORE: Final = frozenset(stage.value for stage in (Stage.RECEIVED, Stage.IDENTIFIED, Stage.SCOPED, Stage.DECIDED))
 
@@ -35,7 +37,7 @@ def stands(views: Views) -> bool:
 def put_up(store: Store, request_id: str, digests: Iterable[Digest], entries: Iterable[tuple[VersionId, str]]) -> None:
     """Remember what a request erases: contents that may not come back, and paths that are not there any more."""
     store.vault.remember_many(BLOB, sorted(set(digests)), request_id)
-    store.vault.remember_many(PATH, [_at(version_id, path) for version_id, path in entries], request_id)
+    store.vault.remember_many(PATH, [place_of(version_id, path) for version_id, path in entries], request_id)
 
 
 def refuse(store: Store, entries: Iterable[Entry]) -> None:
@@ -56,7 +58,7 @@ def gone(store: Store, version_id: VersionId, path: str) -> GoneError | None:
     """Return the error for an entry that was erased, ``None`` if it was not."""
     if not stands(store.views):
         return None
-    request_id = store.vault.find(PATH, _at(version_id, path))
+    request_id = store.vault.find(PATH, place_of(version_id, path))
     row = None if request_id is None else _fenced(store.views, request_id)
     return None if row is None else GoneError(f"the entry {_erased(row)}")
 
@@ -89,5 +91,6 @@ def _erased(row: RequestRow) -> str:
     return f"erased{when}, certificate {row.certificate_id}"
 
 
-def _at(version_id: VersionId, path: str) -> str:
+def place_of(version_id: VersionId, path: str) -> str:
+    """Return what stands for one path of one version, where a term is made of it."""
     return f"{version_id}\0{path}"

@@ -51,6 +51,18 @@ class _Unkept:
         """Return the id that is known, or would be."""
         return self.inner.find(kind, value) or owner
 
+    def find_many(self, kind: str, values: Collection[str]) -> dict[str, str]:
+        """Return the ids that are known."""
+        return self.inner.find_many(kind, values)
+
+    def remember_many(self, kind: str, values: Collection[str], owner: str) -> None:
+        """Remember nothing."""
+        del kind, values, owner
+
+    def keyed(self, kind: str, value: str) -> str:
+        """Return what stands for a value."""
+        return self.inner.keyed(kind, value)
+
     def destroy(self, owner: str) -> int:
         """Destroy nothing."""
         del owner

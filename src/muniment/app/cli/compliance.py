@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import click
 
 from muniment.app import scan as scanning
-from muniment.app.cli.frame import group, show_now
-from muniment.app.cli.show import Many, Values, printable
+from muniment.app.cli.frame import group, settings, show_now
+from muniment.app.cli.show import Many, Shown, Values, printable
 from muniment.domain.errors import InvalidValueError
+
+if TYPE_CHECKING:
+    from muniment.app.store import Store
 
 
 @group(examples=("muniment compliance scan --canary - ~/.muniment < words.txt",))
 def compliance() -> None:
-    """Look for words that must be gone, byte by byte."""
+    """Look for words that must be gone, try an erasure out, erase again what a backup brought back."""
 
 
 @compliance.command(
@@ -47,6 +53,51 @@ def scan(context: click.Context, canaries: tuple[str, ...], places: tuple[str, .
     click.echo(total, err=True)
     if not found.clean:
         context.exit(1)
+
+
+@compliance.command(examples=("muniment compliance drill", "muniment compliance drill --json"))
+@click.pass_context
+def drill(context: click.Context) -> None:
+    """Erase an invented person from an invented store, and put every promise of an erasure to the test.
+
+    Words are planted in every input, looked for in every byte before and after, an old backup is put back, and what was
+    erased is brought in again. It takes a few seconds and a folder of its own. The exit status is 1 if a step fails.
+    """
+    from muniment.app.drill import Drill  # noqa: PLC0415 (only who asks pays for it)
+
+    with TemporaryDirectory(prefix="muniment-drill-") as folder:
+        lines = list(Drill(Path(folder), _invented).run())
+    rows: list[Values] = [{"step": line.step, "ok": line.ok, "told": line.told} for line in lines]
+    show_now(context, Many(rows, line=lambda row: f"{'ok ' if row['ok'] else 'RED'}  {row['step']}: {row['told']}"))
+    if not all(line.ok for line in lines):
+        context.exit(1)
+
+
+@compliance.command("erase-again", examples=("muniment compliance erase-again",))
+def erase_again() -> Shown:
+    """Erase again what came back because the store was restored from before an erasure.
+
+    Until then such a store is not opened for anything else. Only an admin of the organization may.
+    """
+    from muniment.app import erasures  # noqa: PLC0415 (only who asks pays for it)
+    from muniment.app.bootstrap import open_store  # noqa: PLC0415
+
+    opened = open_store(settings(), source="cli", erasing_again=True)
+    click.get_current_context().call_on_close(opened.ledger.close)
+    rows: list[Values] = [
+        {"request_id": row.request_id, "erased": row.erased, "certificate_id": row.certificate_id}
+        for row in erasures.again(opened)
+    ]
+    return Many(rows, ("request_id", "erased", "certificate_id"), "nothing came back")
+
+
+def _invented(home: Path, actor: str, again: bool) -> Store:
+    """Open the store of a drill; no setting but these two counts."""
+    from muniment.app.bootstrap import open_store  # noqa: PLC0415 (only who asks pays for it)
+    from muniment.app.config import load  # noqa: PLC0415
+
+    found = load({"MUNIMENT_HOME": str(home), "MUNIMENT_ACTOR": actor})
+    return open_store(found, source="drill", erasing_again=again)
 
 
 def _words(said: str) -> list[str]:
