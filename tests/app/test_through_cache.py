@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from muniment.app import directory, fsck, reference, storage
+from muniment.app import collect, directory, fsck, lifecycle, reference, storage
 from muniment.app.bootstrap import open_cache, open_store
 from muniment.app.catalog import Found
 from muniment.app.config import load
@@ -201,6 +201,30 @@ def test_a_blob_that_was_let_go_can_leave_the_cache_too(store: Store, made: Foun
     assert [result.done for result in store.cache.delete_many([digest])] == [True]
     assert not cached(store, b"a").exists()
     assert not store.blobs.missing([digest])
+
+
+@pytest.mark.parametrize("stuck", [False, True])
+def test_what_is_purged_leaves_the_cache_of_this_machine(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, stuck: bool
+) -> None:
+    monkeypatch.setenv("MUNIMENT_GRACE", "0s")
+    old, new = log(store, {"x": b"old", "y": b"both"}), log(store, {"x": b"new", "y": b"both"})
+    for number, found in enumerate((old, new)):
+        download(store, found, tmp_path / str(number))
+    lifecycle.delete(store, old)
+    if stuck:
+        cached(store, b"old").unlink()
+        cached(store, b"old").mkdir()
+    opened = again()
+    report = collect.act(opened)
+    assert (report.purged, [line for line in report.failed if "the cache cannot let go of" in line] != []) == (
+        (0, True) if stuck else (1, False)
+    )
+    assert [cached(store, content).is_file() for content in (b"old", b"new", b"both")] == [False, True, True]
+    if stuck:
+        cached(store, b"old").rmdir()
+        assert collect.act(opened).purged == 1
+    opened.ledger.close()
 
 
 def test_what_is_dead_is_decided_where_it_lies(store: Store, made: Found, tmp_path: Path) -> None:

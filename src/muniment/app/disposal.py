@@ -163,14 +163,25 @@ class Disposing:
             line = site.named(f"{names}: nobody can say what is in it — see `muniment fsck`, restore or remove it")
             self.failed |= dict.fromkeys((one.mark for one in dying), line)
             return []
+        cached = self._cached(site, dying)
         gone = []
         for one in dying:
+            if one.digest in cached:
+                self.failed[one.mark] = site.named(f"blob {one.digest}: {cached[one.digest]}")
+                continue
             result = results.get(one.digest, BlobResult(one.digest, done=False))
             if one.digest not in there and not isinstance(result.error, StillThereError):
                 gone.append(Gone(one, result, search.by))
             else:
                 self._stays(site, one, result)
         return gone
+
+    def _cached(self, site: Site, dying: list[Dead]) -> dict[Digest, Exception]:
+        """Drop blobs from the cache of this machine; return why those that stay do. What lies here is not cached."""
+        if not self.store.places.is_elsewhere(site.url):
+            return {}
+        results = self.store.cache.delete_many([one.digest for one in dying])
+        return {result.digest: result.error for result in results if result.error is not None}
 
     def _stays(self, site: Site, one: Dead, result: BlobResult) -> None:
         if isinstance(result.error, StillThereError):
