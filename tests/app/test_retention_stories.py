@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from attrs import define, evolve
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from muniment.app import catalog, collect, directory, holds, lifecycle, policies, registries, retention, runs
@@ -188,6 +188,8 @@ def decisions(scene: Scene, at: int | None, now: int, *, wide: bool = False) -> 
 
 @settings(max_examples=15)
 @given(steps=st.lists(st.sampled_from(sorted(STEPS)), max_size=10))
+@example(steps=["policy", "use", "log", "use"])
+@example(steps=["link", "delete the registry", "ttl"])
 def test_what_is_decided_of_a_past_moment_is_what_was_decided_then(
     steps: list[str], tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -7,10 +7,12 @@ from datetime import timedelta
 import pytest
 
 import muniment as wandb
-from muniment.app import catalog, directory, lifecycle, names
+from muniment.app import catalog, directory, lifecycle, names, policies
 from muniment.app.lifecycle import Edits
 from muniment.app.sdk import session
 from muniment.domain.errors import AliasMovedMeanwhileError, InvalidValueError, PermissionDeniedError, VersionHeldError
+from muniment.domain.hold import ScopeKind
+from muniment.domain.policy import DAY, Terms
 from muniment.domain.team import TtlSetters
 from muniment.domain.values import Role
 from tests.app.sdk.words import events, find, logged
@@ -113,6 +115,23 @@ def test_an_inherited_ttl_is_that_of_the_team() -> None:
     assert made.ttl is None
     directory.set_ttl_policy(session.store(), "local", TtlSetters.MEMBERS, 86_400_000_000)
     assert find("ds:v0").ttl == timedelta(days=1)
+
+
+def test_a_ttl_that_is_read_is_what_collecting_does() -> None:
+    made = logged()
+    made.ttl = timedelta(days=1)
+    made.save()
+    project = directory.project(session.store().views, "local", "uncategorized")
+    policies.set_policy(session.store(), ScopeKind.PROJECT, project.project_id, Terms(minimum=9 * DAY))
+    assert find("ds:v0").ttl == timedelta(days=9)
+    made.link("wandb-registry-dataset/shared")
+    assert find("ds:v0").ttl is None, "a link suspends it"
+    made.ttl = timedelta(days=12)
+    assert made.ttl == timedelta(days=12), "what is not saved yet is what was said"
+    made.save()
+    assert made.ttl is None
+    find("wandb-registry-dataset/shared:v0").unlink()
+    assert find("ds:v0").ttl == timedelta(days=12)
 
 
 def test_who_may_not_set_a_ttl_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
