@@ -1,0 +1,17 @@
+"""What the benchmarks measure can be measured: they run, on very little, and print their rows."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+
+def test_the_benchmark_of_proofs_runs() -> None:
+    script = Path(__file__).parents[1] / "benchmarks" / "proofs.py"
+    command = [sys.executable, str(script), "--events", "3000", "--rounds", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = [line.split("|")[1:-1] for line in done.stdout.splitlines() if line.startswith("| ")]
+    assert len(rows) == 8
+    assert any("by the clock" in what for what, *_ in rows)
