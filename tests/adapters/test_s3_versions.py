@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ from botocore.exceptions import ClientError
 
 from muniment.adapters.blobs.s3 import S3ObjectStore
 from muniment.domain.errors import CorruptError, StillThereError, StorageError
+from muniment.domain.evidence import Check, CopyKind
 from muniment.domain.ports import ObjectResult, ObjectSource
 from tests.conformance.object_store import put
 from tests.servers import seaweedfs
@@ -83,6 +85,29 @@ def test_what_lies_behind_a_delete_marker_goes_too(server: S3Server, wire: Wire)
     assert store.sizes(["packs/a"]) == {}
     assert list(store.delete_many(["packs/a"])) == [ObjectResult("packs/a")]
     assert kept(server, bucket) == []
+
+
+@pytest.mark.parametrize("others", [0, 80], ids=["asked-one-by-one", "listed"])
+def test_all_that_a_bucket_keeps_of_a_name_is_seen(server: S3Server, wire: Wire, others: int) -> None:
+    bucket = server.bucket(versioned=True)
+    store = at(bucket, wire)
+    put(store, {f"packs/{number:03}": b"other" for number in range(5)})
+    for content in (b"first", b"second"):
+        server.client.put_object(Bucket=bucket, Key=KEY, Body=content)
+    server.client.put_object(Bucket=bucket, Key=f"{KEY}b", Body=b"another name")
+    server.client.create_multipart_upload(Bucket=bucket, Key=KEY)
+    names = ["packs/a", *(f"packs/x{number:03}" for number in range(others))]
+    seen = store.copies(names, "packs/")
+    assert Counter(seen.found.pop("packs/a")) == Counter([CopyKind.OBJECT, CopyKind.VERSION, CopyKind.PART])
+    assert (seen.found, seen.by, seen.hidden) == ({}, Check.VERSIONS, frozenset())
+    server.client.delete_object(Bucket=bucket, Key=KEY)
+    seen = store.copies(["packs/a"], "packs/")
+    assert Counter(seen.found["packs/a"])[CopyKind.MARKER] == 1
+    assert store.copies((), "packs/").hidden == {"packs/a"}
+    (result,) = store.delete_many(["packs/a"])
+    assert (result.error, result.copies) == (None, 4)
+    assert store.copies(["packs/a"], "packs/").found == {}
+    assert store.copies((), "packs/").hidden == frozenset()
 
 
 def test_many_versions_take_few_requests(server: S3Server, wire: Wire) -> None:

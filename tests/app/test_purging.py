@@ -24,14 +24,14 @@ from muniment.domain.evidence import Check, Copy, CopyKind, Method, Search, Trig
 from muniment.domain.hold import HoldKind, ScopeKind
 from muniment.domain.ports import BlobResult
 from muniment.domain.rows import DisposalRow, ResidualRow
-from muniment.domain.values import Digest, Role, Ttl
+from muniment.domain.values import Digest, Role, Ttl, VersionId
 from muniment.domain.version import LetGo, Purged, State
 from tests.app.scene import DAY, SECOND, Scene
 
 GRACE = 7 * DAY
 
 
-def due(scene: Scene, name: str = "images", content: str = "one") -> str:
+def due(scene: Scene, name: str = "images", content: str = "one") -> VersionId:
     """Log a version and delete it, so long ago that it is to be purged."""
     logged = scene.log(name, content)
     scene.delete(f"{name}:v{logged.index}", delete_aliases=True)
@@ -89,7 +89,7 @@ def around(scene: Scene, **said: Any) -> Scene:
 
 def test_a_purge_says_why_since_when_and_what_was_removed_from_where(scene: Scene) -> None:
     id_ = due(scene)
-    marked = scene.version(id_).deleted_at  # type: ignore[arg-type]
+    marked = scene.version(id_).deleted_at or 0
     report = collect.act(scene.store)
     assert (report.let_go, report.purged, report.blobs, report.failed) == (1, 1, 3, ())
     assert scene.happened(0)[-2:] == ["LetGo", "Purged"]
@@ -270,7 +270,7 @@ def hold(scene: Scene, id_: str) -> Callable[[], object]:
 def test_a_hold_that_came_after_the_version_was_let_go_keeps_its_bytes_all_the_same(scene: Scene) -> None:
     id_ = due(scene)
     before = scene.blobs()
-    assert purging.let_go(scene.store, scene.version(id_).version_id) is not None  # type: ignore[arg-type]
+    assert purging.let_go(scene.store, scene.version(id_).version_id) is not None
     hold(scene, id_)()
     report = collect.act(scene.store)
     assert (report.purged, report.blobs, report.failed) == (0, 0, ())
@@ -351,7 +351,7 @@ def test_the_same_content_logged_while_its_bytes_go_is_another_version_with_byte
 
 def test_a_part_of_a_version_that_is_being_made_keeps_what_a_purged_one_had(scene: Scene) -> None:
     id_ = due(scene)
-    row = {"manifest": scene.version(id_).manifest}  # type: ignore[arg-type]
+    row = {"manifest": scene.version(id_).manifest}
     scene.store.ledger.work(lambda transaction: transaction.scratch.put(PARTS, "p", row, scene.clock.now + 9 * DAY))
     report = collect.act(scene.store)
     assert (report.purged, report.blobs) == (1, 0)

@@ -71,6 +71,19 @@ class BlobStoreConformance:
         assert results == [BlobResult(named(HELLO))]
         assert store.get(named(HELLO)) == HELLO
 
+    def test_a_search_finds_what_is_there_and_nothing_that_was_deleted(self, store: BlobStore) -> None:
+        contents = [b"%d searched for" % number for number in range(20)]
+        put(store, *contents)
+        wanted = [named(content) for content in contents]
+        found = store.search([*wanted[:3], named(b"absent")])
+        assert {copy.digest for copy in found.copies} == set(wanted[:3])
+        assert found.by
+        assert found.unsure == ()
+        assert [result.copies for result in store.delete_many(wanted[:2])] == [1, 1]
+        assert [result.copies for result in store.delete_many(wanted[:2])] == [0, 0]
+        assert {copy.digest for copy in store.search(wanted).copies} == set(wanted[2:])
+        assert store.search([]).copies == ()
+
     def test_putting_again_does_nothing(self, store: BlobStore) -> None:
         put(store, HELLO)
         assert put(store, HELLO, b"new", b"new") == [

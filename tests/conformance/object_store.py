@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from muniment.domain.errors import CorruptError, InvalidValueError, NotFoundError, StorageError
+from muniment.domain.evidence import CopyKind
 from muniment.domain.ports import ObjectResult, ObjectSource, ObjectStore
 from muniment.domain.values import Digest
 
@@ -48,6 +49,15 @@ class ObjectStoreConformance:
         assert store.read("b", 0, 99) == b""
         with store.open("packs/a") as file:
             assert file.read() == HELLO
+
+    def test_the_copies_of_what_is_there_are_seen_and_no_others(self, store: ObjectStore) -> None:
+        put(store, {"packs/a": HELLO, "packs/ab": HELLO, "packs/b": b""})
+        seen = store.copies(["packs/a", "packs/b", "packs/none"], "packs/")
+        assert seen.found == {"packs/a": (CopyKind.OBJECT,), "packs/b": (CopyKind.OBJECT,)}
+        assert seen.hidden == frozenset()
+        assert [result.copies for result in store.delete_many(["packs/a", "packs/none"])] == [1, 0]
+        assert store.copies(["packs/a", "packs/ab"], "packs/").found == {"packs/ab": (CopyKind.OBJECT,)}
+        assert store.copies((), "packs/").hidden == frozenset()
 
     def test_a_file_is_put_and_stays(self, store: ObjectStore, tmp_path: Path) -> None:
         content = bytes(range(256)) * 20_000

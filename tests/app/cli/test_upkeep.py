@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from muniment.app.places import OWN_NAME
 from tests.app.cli.conftest import Run
 
 
@@ -27,6 +28,25 @@ def test_gc_shows_its_plan_and_acts_when_told_to(muniment: Run, data: Path, monk
     assert "purged" in muniment("artifact", "show", "mnist:v0", status=1).err
     assert muniment("gc", "--yes").out.startswith("deleted 0 versions, purged 0, removed 0 blobs")
     assert muniment("fsck").out == ""
+
+
+def test_what_gc_removed_is_on_record(muniment: Run, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MUNIMENT_GRACE", "0s")
+    assert muniment("disposals").out == "nothing was disposed of\n"
+    muniment("artifact", "put", "-n", "mnist", str(data))
+    muniment("artifact", "delete", "mnist:v0")
+    done = muniment("gc", "--yes", "--json").json
+    assert (done["let_go"], done["purged"], done["residual"], done["parked"]) == (1, 1, 0, None)
+    assert done["places"] == [{"place": None, "blobs": done["blobs"], "bytes": done["bytes"]}]
+    (row,) = muniment("disposals", "mnist:v0", "--json").lines
+    assert (row["name"], row["trigger"], row["place"]) == ("local/uncategorized/mnist:v0", "deleted", OWN_NAME)
+    assert (row["method"], row["verified_by"], row["blobs"]) == ("deleted", "files", done["blobs"])
+    assert muniment("disposals", "--since", "2020-01-01", "--json").lines == [row]
+    assert muniment("disposals", "--since", "2999-01-01").out == "nothing was disposed of\n"
+    assert muniment("disposals", "--left").out == "no copy is left\n"
+    assert "leave the name out" in muniment("disposals", "mnist:v0", "--left", status=1).err
+    for act in (["artifact", "show"], ["artifact", "restore"], ["artifact", "get"]):
+        assert "mnist:v0 was purged on 20" in muniment(*act, "mnist:v0", status=1).err
 
 
 def test_fsck_names_the_event_that_was_changed(muniment: Run, own_home: Path) -> None:

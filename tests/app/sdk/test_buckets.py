@@ -20,8 +20,11 @@ from muniment.app import collect
 from muniment.app.bootstrap import open_blobs, open_cache, open_store
 from muniment.app.config import load
 from muniment.app.sdk import session
+from muniment.domain.disposal import CopiesLeft, Hindrance
 from muniment.domain.errors import StorageError
+from muniment.domain.evidence import Check
 from muniment.domain.values import Digest
+from muniment.domain.version import Purged
 from tests.servers import seaweedfs
 from tests.servers.seaweedfs import S3Server
 
@@ -139,6 +142,57 @@ def versions(server: S3Server, bucket: str) -> list[bytes]:
     ]
 
 
+def shown(kind: type) -> list[Any]:
+    """Return the events of a kind."""
+    store = open_store(load())
+    try:
+        return [each.event for each in store.ledger.read() if isinstance(each.event, kind)]
+    finally:
+        store.ledger.close()
+
+
+@pytest.mark.parametrize("size", [30, 400_000], ids=["in-a-pack", "alone"])
+def test_what_a_lock_held_is_gone_once_the_lock_ends(
+    server: S3Server, monkeypatch: pytest.MonkeyPatch, here: Path, size: int
+) -> None:
+    bucket = server.bucket(locked=True)
+    on(bucket, monkeypatch)
+    monkeypatch.setenv("MUNIMENT_GRACE", "0s")
+    folder = write(here / "files", *(f"{number}" for number in range(40)))
+    (folder / "secret").write_bytes(CANARY + b"x" * size)
+    log(folder)
+    locks = [(each["Key"], each["VersionId"]) for each in server.client.list_object_versions(Bucket=bucket)["Versions"]]
+    for key, version in locks:
+        server.client.put_object_legal_hold(Bucket=bucket, Key=key, VersionId=version, LegalHold={"Status": "ON"})
+    (folder / "secret").unlink()
+    log(folder)
+    report = delete_and_collect("v0")
+    assert (report.purged, report.ended) == (1, 0)
+    assert {each.why for each in shown(CopiesLeft)} == {Hindrance.LEGAL_HOLD}
+    for key, version in locks:
+        server.client.put_object_legal_hold(Bucket=bucket, Key=key, VersionId=version, LegalHold={"Status": "OFF"})
+    report = delete_and_collect("v0")
+    assert (report.failed, report.residual, report.ended) == ((), 0, len(shown(CopiesLeft)))
+    assert not any(CANARY in content for content in versions(server, bucket))
+
+
+def test_bytes_that_somebody_hid_behind_a_delete_marker_go_with_their_version(
+    server: S3Server, monkeypatch: pytest.MonkeyPatch, here: Path
+) -> None:
+    bucket = server.bucket(versioned=True)
+    on(bucket, monkeypatch)
+    monkeypatch.setenv("MUNIMENT_GRACE", "0s")
+    (here / "secret").write_bytes(CANARY + b"x" * 400_000)
+    log(write(here, "other"))
+    keys = [each["Key"] for each in server.client.list_objects_v2(Bucket=bucket)["Contents"] if each["Size"] > 400_000]
+    (key,) = keys
+    server.client.delete_object(Bucket=bucket, Key=key)
+    session.close()
+    report = delete_and_collect("v0")
+    assert (report.failed, report.purged) == ((), 1)
+    assert not any(CANARY in content for content in versions(server, bucket))
+
+
 def delete_and_collect(name: str) -> collect.Report:
     for artifact in muniment.Api().artifact_versions("dataset", "p/data"):
         if name in artifact.aliases or artifact.version == name:
@@ -166,6 +220,7 @@ def test_what_was_deleted_is_in_no_version_and_no_upload(
     assert any(CANARY in content for content in versions(server, bucket))
     report = delete_and_collect("v0")
     assert (report.failed, report.purged) == ((), 1)
+    assert shown(Purged)[-1].evidence[0].verified_by == (Check.VERSIONS, Check.FOOTERS)
     assert not any(CANARY in content for content in versions(server, bucket))
     assert server.client.list_multipart_uploads(Bucket=bucket).get("Uploads") is None
     muniment.Api().artifact("p/data:v1").download(str(here / "down"))
@@ -192,10 +247,15 @@ def test_what_a_lock_holds_is_reported_with_its_end(
         )
     (folder / "secret").unlink()
     log(folder)
-    for _ in range(2):
+    for purged in (1, 0):
         report = delete_and_collect("v0")
         assert any(f"GOVERNANCE) until {until:%Y-%m-%dT%H:%M}" in each for each in report.failed), report
         assert any(CANARY in content for content in versions(server, bucket))
+        assert (report.purged, report.ended) == (purged, 0)
+    left = shown(CopiesLeft)
+    assert {(each.why, each.place) for each in left} == {(Hindrance.LOCK, "")}
+    assert all(abs(each.ends_at - until.timestamp() * 1_000_000) < 1_000_000 for each in left)
+    assert shown(Purged)[-1].evidence[0].residual == sum(len(each.digests) for each in left)
     muniment.Api().artifact("p/data:v1").download(str(here / "down"))
     assert len(list((here / "down").rglob("*"))) == 40
 

@@ -13,7 +13,9 @@ from muniment.app import fsck as checking
 from muniment.app.cli.frame import command, show_now, store, watched
 from muniment.app.cli.show import Many, One, Shown, Values, human_size, printable
 from muniment.app.collect import Plan, Report
+from muniment.app.places import OWN_NAME
 from muniment.domain.errors import StorageError
+from muniment.domain.policy import DAY
 
 
 @command(examples=("muniment gc", "muniment gc --yes", "muniment gc --yes --wait 60"))
@@ -26,8 +28,8 @@ from muniment.domain.errors import StorageError
 def gc(context: click.Context, yes: bool, dry_run: bool, wait: float) -> Shown:
     """Delete versions whose time is over, purge what was deleted long enough ago, remove dead bytes.
 
-    Prints what would be done; with --yes it is done. What is named by an alias, linked or used by a running upload
-    stays.
+    Prints what would be done; with --yes it is done. What is named by an alias, linked, held or used by a running
+    upload stays. What is purged is looked for afterwards where its bytes lay: see `muniment disposals`.
     """
     opened = store()
     if dry_run:
@@ -61,18 +63,39 @@ def _plan(plan: Plan) -> One:
 def _report(report: Report) -> One:
     values = {
         "deleted": report.deleted,
+        "let_go": report.let_go,
         "purged": report.purged,
         "blobs": report.blobs,
         "bytes": report.size,
+        "places": [{"place": each.place, "blobs": each.blobs, "bytes": each.size} for each in report.places],
         "kept": report.kept,
+        "residual": report.residual,
+        "residual_ended": report.ended,
+        "late_seconds": report.late // 1_000_000,
+        "parked": report.parked,
         "staging_bytes": report.staging,
         "failed": list(report.failed),
     }
-    text = (
+    return One(values, "\n".join(_lines(report)))
+
+
+def _lines(report: Report) -> Iterator[str]:
+    yield (
         f"deleted {report.deleted} versions, purged {report.purged}, removed {report.blobs} blobs "
         f"({human_size(report.size)}) and {human_size(report.staging)} of leftovers; {report.kept} dead blobs kept"
     )
-    return One(values, "\n".join([text, *(f"failed: {printable(line)}" for line in report.failed)]))
+    if len(report.places) > 1 or any(each.place for each in report.places):
+        for each in report.places:
+            yield f"  from {printable(each.place or OWN_NAME)}: {each.blobs} blobs ({human_size(each.size)})"
+    if report.late > DAY:
+        yield f"the latest of them was due {report.late / DAY:,.1f} days ago"
+    if report.residual:
+        yield f"{report.residual} blobs are held by a lock of their store: see `muniment disposals --left`"
+    if report.ended:
+        yield f"copies of {report.ended} earlier disposals that were left are gone by now"
+    if report.parked is not None:
+        yield f"nothing was let go: {report.parked}"
+    yield from (f"failed: {printable(line)}" for line in report.failed)
 
 
 @command(
