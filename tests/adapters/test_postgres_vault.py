@@ -130,3 +130,15 @@ def test_a_server_that_is_not_there_is_reported_without_what_is_secret(tmp_path:
     with pytest.raises(StorageError, match="the vault in PostgreSQL cannot be reached") as caught:
         vault.put_many([SlotDraft(OWNER, "note", 1)])
     assert "secret" not in f"{caught.value} {caught.value.__cause__} {vault!r}"
+
+
+def test_a_destroyed_key_that_comes_back_is_destroyed_again(vault: PostgresVault, tmp_path: Path) -> None:
+    put(vault, "value")
+    keys = vault.key_file.parent / "keys.sqlite3"
+    vault.close()
+    old = keys.read_bytes()
+    assert vault.destroy(OWNER) == 1
+    vault.close()
+    keys.write_bytes(old)
+    assert vault.data_keys() == []
+    assert tmp_path

@@ -11,7 +11,7 @@ from muniment.adapters.vault.sqlite import SqliteVault
 from muniment.domain.errors import CorruptError, KeyFileError, StorageError, StorageFullError
 from muniment.domain.ports import SlotDraft
 from muniment.domain.values import SlotId
-from tests.conformance.vault import OWNER, put
+from tests.conformance.vault import OTHER, OWNER, put
 from tests.vaults import ORIGIN, at, sql
 
 # --- key files and damage --------------------------------------------------------------------------------------------
@@ -158,3 +158,32 @@ def test_a_folder_that_cannot_be_made_is_a_storage_error(tmp_path: Path) -> None
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StorageError, match="check its folder"):
         at(tmp_path / "file").find("login", "ada")
+
+
+def test_a_destroyed_key_that_comes_back_is_destroyed_again(
+    vault: SqliteVault, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(vault, "value")
+    theirs = put(vault, "other", OTHER)
+    vault.close()
+    old = (folder / "keys.sqlite3").read_bytes()
+    assert vault.destroy(OWNER) == 1
+    new = put(vault, "new")
+    vault.close()
+    reopened(folder)
+    assert at(folder).get_many([new]) == {new: "new"}, "a key made since then is another one"
+    (folder / "keys.sqlite3").write_bytes(old)
+    (folder / "keys.sqlite3-wal").unlink(missing_ok=True)
+    again = at(folder)
+    assert again.get_many([new, theirs]) == {theirs: "other"}
+    assert [owner for owner, _ in again.data_keys()] == [OTHER]
+    assert "came back with an old keys.sqlite3" in caplog.text
+    again.close()
+
+
+def test_a_damaged_key_can_be_destroyed(vault: SqliteVault, folder: Path) -> None:
+    put(vault, "value")
+    vault.close()
+    sql(folder / "keys.sqlite3", "UPDATE data_keys SET wrapped = x'00'")
+    assert vault.destroy(OWNER) == 1
+    assert vault.data_keys() == []

@@ -140,6 +140,13 @@ class VaultConformance:
         assert vault.find("login", "grace") == OTHER
         assert vault.destroy(OWNER) == 0
 
+    def test_single_values_are_destroyed(self, vault: Vault) -> None:
+        mine, kept, theirs = put(vault, "mine"), put(vault, "kept"), put(vault, "other", OTHER)
+        assert vault.destroy_slots([mine, theirs, SlotId("0" * 32)]) == 2
+        assert vault.get_many([mine, kept, theirs]) == {kept: "kept"}
+        assert vault.destroy_slots([mine]) == vault.destroy_slots([]) == 0
+        assert vault.destroy(OWNER) == 1
+
     def test_after_destruction_an_owner_can_have_new_values(self, vault: Vault) -> None:
         old = put(vault, "old")
         vault.destroy(OWNER)

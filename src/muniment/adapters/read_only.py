@@ -10,7 +10,7 @@ from muniment.domain.projection import Projections
 
 LEDGER: Final = frozenset({"transact", "work", "rebuild", "adopt"})
 PROJECTIONS: Final = frozenset({"advance", "remake"})
-VAULT: Final = frozenset({"put_many", "remember", "remember_many", "destroy", "sweep", "adopt"})
+VAULT: Final = frozenset({"put_many", "remember", "remember_many", "destroy", "destroy_slots", "sweep", "adopt"})
 BLOBS: Final = frozenset({"put_many", "delete_many", "sweep"})
 
 

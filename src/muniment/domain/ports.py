@@ -369,7 +369,14 @@ class Vault(Terms, Protocol):
         ...
 
     def destroy(self, owner: str) -> int:
-        """Destroy an owner's key and slots for good; return how many slots went."""
+        """Destroy an owner's key and slots for good; return how many slots went.
+
+        A key that comes back with an old file of keys is destroyed again when the vault is opened.
+        """
+        ...
+
+    def destroy_slots(self, slots: Collection[SlotId]) -> int:
+        """Destroy single values for good; return how many went."""
         ...
 
     def sweep(self, referenced: Callable[[Collection[SlotId]], set[SlotId]], older_than: Micros) -> int:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 _CHECK: Final = b"muniment-key-check-v1"
+_DESTROYED: Final = "destroyed-key"
 _INDEX: Final = b"muniment-search-index-v1"
 
 
@@ -67,13 +68,20 @@ class MasterKey:
         nonce = os.urandom(NONCE_BYTES)
         return nonce + cipher(self.material).encrypt(nonce, data_key, length_prefixed(self.origin, owner))
 
+    def fingerprint(self, owner: str, wrapped: bytes) -> bytes:
+        """Return what an owner's data key is recognised by, however it is wrapped."""
+        return self.term(_DESTROYED, f"{owner}\0{self._unwrapped(owner, wrapped).hex()}")
+
     def unwrap(self, owner: str, wrapped: bytes) -> AESGCM:
         """Return the cipher of an owner's data key; CorruptError if what is stored is not theirs."""
+        return cipher(self._unwrapped(owner, wrapped))
+
+    def _unwrapped(self, owner: str, wrapped: bytes) -> bytes:
         from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - 50 ms, for who needs it
 
         nonce, sealed = wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:]
         try:
-            return cipher(cipher(self.material).decrypt(nonce, sealed, length_prefixed(self.origin, owner)))
+            return cipher(self.material).decrypt(nonce, sealed, length_prefixed(self.origin, owner))
         except (InvalidTag, ValueError, TypeError) as error:
             msg = f"the data key of {owner} was changed or moved — restore keys.sqlite3 from its backup"
             raise CorruptError(msg) from error

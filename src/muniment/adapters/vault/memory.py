@@ -67,6 +67,10 @@ class MemoryVault:
             self._terms = {term: found for term, found in self._terms.items() if found != owner}
             return self._remove([slot for slot, kept in self._slots.items() if kept.value.owner == owner])
 
+    def destroy_slots(self, slots: Collection[SlotId]) -> int:
+        with self._lock:
+            return self._remove(slots)
+
     def sweep(self, referenced: Callable[[Collection[SlotId]], set[SlotId]], older_than: Micros) -> int:
         with self._lock:
             old = [slot for slot, kept in self._slots.items() if kept.written_at < older_than]

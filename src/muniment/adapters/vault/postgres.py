@@ -27,7 +27,7 @@ from muniment.adapters.postgres import (
 from muniment.adapters.vault.database import Opened, connect, empty_wal, locked, storage_errors, writing
 from muniment.adapters.vault.keys import MasterKey
 from muniment.adapters.vault.sealing import Place, seal, unseal
-from muniment.adapters.vault.sqlite import KEYS, KEYS_SCHEMA, PAGE, Files, bind, meta
+from muniment.adapters.vault.sqlite import DESTROYED, DESTROYED_IDS, KEYS, KEYS_SCHEMA, PAGE, Files, bind, meta
 from muniment.adapters.vault.unsealed import Unsealed, prepare, read_value, system_clock
 from muniment.domain.errors import KeyFileError, StorageError
 from muniment.domain.ports import SlotDraft
@@ -157,11 +157,26 @@ class PostgresVault:
 
         def destroy(files: Files[Connection]) -> None:
             with self._writing(files) as cursor:
+                for term in files.fingerprint(owner):
+                    cursor.execute(
+                        "INSERT INTO directory VALUES (%s, %s) ON CONFLICT (term) DO NOTHING", (term, DESTROYED + owner)
+                    )
+            with self._writing(files) as cursor:
                 with writing(files.keys):
                     files.keys.execute("DELETE FROM data_keys WHERE owner = ?", (owner,))
                 counts.append(cursor.execute("DELETE FROM slots WHERE owner = %s", (owner,)).rowcount)
                 cursor.execute("DELETE FROM directory WHERE id = %s", (owner,))
             empty_wal(files.keys, KEYS)
+
+        self._use(destroy)
+        return max(counts)  # a second try finds nothing to count
+
+    def destroy_slots(self, slots: Collection[SlotId]) -> int:
+        counts = [0]
+
+        def destroy(files: Files[Connection]) -> None:
+            with self._writing(files) as cursor:
+                counts.append(cursor.execute("DELETE FROM slots WHERE slot = ANY(%s::text[])", (list(slots),)).rowcount)
 
         self._use(destroy)
         return max(counts)  # a second try finds nothing to count
@@ -291,6 +306,8 @@ class PostgresVault:
                     rows = [("format", FORMAT), ("check", files.master.check()), ("origin", self.origin.encode())]
                     for row in rows:
                         cursor.execute("INSERT INTO vault_meta VALUES (%s, %s)", row)
+                marks = cursor.execute("SELECT id FROM directory WHERE id >= %s AND id < %s", DESTROYED_IDS).fetchall()
+                files.destroy_again((mark for (mark,) in marks), lambda term: _directory(cursor, term) is not None)
             self._known = True
             stack.pop_all()
             return files

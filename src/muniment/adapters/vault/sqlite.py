@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
@@ -17,7 +18,7 @@ from muniment.adapters.vault.database import Closable, Opened, connect, empty_wa
 from muniment.adapters.vault.keys import MasterKey
 from muniment.adapters.vault.sealing import KEY_BYTES, Place, seal, unseal
 from muniment.adapters.vault.unsealed import Unsealed, prepare, read_value, system_clock
-from muniment.domain.errors import KeyFileError, StorageError
+from muniment.domain.errors import CorruptError, KeyFileError, StorageError
 from muniment.domain.ports import SlotDraft
 from muniment.domain.values import Json, Micros, Personal, SlotId
 
@@ -26,9 +27,14 @@ if TYPE_CHECKING:
 
 C = TypeVar("C", bound=Closable)
 
+_LOG = logging.getLogger(__name__)
+
 VAULT: Final = "vault.sqlite3"
 KEYS: Final = "keys.sqlite3"
 PAGE: Final = 500
+DESTROYED: Final = "destroyed:"
+DESTROYED_IDS: Final = (DESTROYED, "destroyed;")
+"""Where in the directory, by id, the keys are that were destroyed."""
 _CACHED_KEYS: Final = 4096
 
 _META: Final = "CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID"
@@ -87,6 +93,23 @@ class Files(Generic[C]):
             with writing(self.keys):
                 self.keys.executemany("INSERT INTO data_keys (owner, wrapped) VALUES (?, ?)", wrapped)
         return {owner: self.cipher(owner, sealed) for owner, sealed in wrapped}
+
+    def fingerprint(self, owner: str) -> list[bytes]:
+        """Return what an owner's key is recognised by, nothing if there is none or if it is damaged."""
+        rows = self.keys.execute(_DATA_KEYS, (json.dumps([owner]),)).fetchall()
+        with suppress(CorruptError):
+            return [self.master.fingerprint(owner, wrapped) for _, wrapped in rows]
+        return []
+
+    def destroy_again(self, marks: Iterable[str], known: Callable[[bytes], bool]) -> None:
+        """Destroy the keys that were destroyed and have come back with an old file; *marks* name their owners."""
+        for mark in sorted(set(marks)):
+            owner = mark.removeprefix(DESTROYED)
+            if any(map(known, self.fingerprint(owner))):
+                with writing(self.keys):
+                    self.keys.execute("DELETE FROM data_keys WHERE owner = ?", (owner,))
+                empty_wal(self.keys, KEYS)
+                _LOG.warning("a key that was destroyed came back with an old %s, and was destroyed again", KEYS)
 
     def adopt_keys(self, wrapped: Sequence[tuple[str, bytes]]) -> None:
         """Keep the keys of another vault under the same master key; CorruptError if they are not."""
@@ -181,11 +204,23 @@ class SqliteVault:
     def destroy(self, owner: str) -> int:
         with self._use() as files:
             with writing(files.vault):
+                marks = [(term, DESTROYED + owner) for term in files.fingerprint(owner)]
+                files.vault.executemany("INSERT OR IGNORE INTO directory (term, id) VALUES (?, ?)", marks)
+            with writing(files.vault):
                 with writing(files.keys):
                     files.keys.execute("DELETE FROM data_keys WHERE owner = ?", (owner,))
                 count = files.vault.execute("DELETE FROM slots WHERE owner = ?", (owner,)).rowcount
                 files.vault.execute("DELETE FROM directory WHERE id = ?", (owner,))
             empty_wal(files.keys, KEYS)
+            empty_wal(files.vault, VAULT)
+        return count
+
+    def destroy_slots(self, slots: Collection[SlotId]) -> int:
+        count = 0
+        with self._use() as files:
+            with writing(files.vault):
+                for slot in slots:
+                    count += files.vault.execute("DELETE FROM slots WHERE slot = ?", (slot,)).rowcount
             empty_wal(files.vault, VAULT)
         return count
 
@@ -282,6 +317,8 @@ class SqliteVault:
             with storage_errors(VAULT):
                 vault = stack.enter_context(closing(connect(self.folder / VAULT, _VAULT_SCHEMA)))
             files = Files(vault, keys, self._master_key(keys, vault))
+            marks = vault.execute("SELECT id FROM directory WHERE id >= ? AND id < ?", DESTROYED_IDS).fetchall()
+            files.destroy_again((mark for (mark,) in marks), lambda term: _directory(files, term) is not None)
             stack.pop_all()
             return files
 
