@@ -4,13 +4,14 @@
 #   make check       everything that CI checks
 #   make setup       the environment for working on Muniment
 #   make bench       the measurements, next to their floors
+#   make bench-slow  those that take ten minutes and more
 #   make torture     500 processes killed, and what they left behind
 
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore $(BIN)/python -m pip install -qq -c constraints.txt
 
-.PHONY: help demo demo-files check setup bench torture clean
+.PHONY: help demo demo-files check setup bench bench-slow torture clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -58,6 +59,9 @@ bench: .venv/dev.stamp
 	$(BIN)/python benchmarks/proofs.py
 	$(BIN)/python benchmarks/writers.py
 	$(BIN)/python benchmarks/files.py --tmpfs
+
+bench-slow: .venv/dev.stamp
+	$(BIN)/python benchmarks/reports.py
 
 torture: .venv/dev.stamp
 	$(BIN)/python -m tests.torture --write
