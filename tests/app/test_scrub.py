@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from muniment.adapters.sqlite_files import SqliteFiles
-from muniment.app import bootstrap, scrub
-from muniment.app.config import Config, load
+from muniment.app import bootstrap, scrub, storage
+from muniment.app.config import load
 from muniment.app.log_artifact import PARTS
 from muniment.app.scan import scan
 from muniment.app.store import Store
@@ -68,7 +68,7 @@ def test_every_file_of_sqlite_below_the_home_folder_is_known(own_home: Path) -> 
     assert store.blobs.missing(["0" * 64])  # type: ignore[list-item]
     found = set(own_home.rglob("*.sqlite3"))
     assert len(found) >= 4
-    assert found <= set(scrub.files(store.config))
+    assert found <= set(scrub.files(store))
     store.ledger.close()
 
 
@@ -109,15 +109,19 @@ def test_the_cache_and_the_memory_of_files_are_emptied(own_home: Path) -> None:
     store.ledger.close()
 
 
-def test_files_elsewhere_are_those_that_the_settings_name(tmp_path: Path) -> None:
-    config = load(
-        {}, home=str(tmp_path), ledger="postgresql://a/b", vault="postgresql://a/b", key_file=f"{tmp_path}/k/m"
-    )
-    assert isinstance(config, Config)
-    assert tmp_path / "k" / "keys.sqlite3" in set(scrub.files(config))
-    assert tmp_path / "ledger.sqlite3" not in set(scrub.files(config))
-    named = load({}, home=str(tmp_path), ledger=f"file://{tmp_path}/a%20b.sqlite3", blobs="s3://bucket/x")
-    assert tmp_path / "a b.sqlite3" in set(scrub.files(named))
+def test_files_elsewhere_are_those_that_the_settings_and_teams_name(own_home: Path, tmp_path: Path) -> None:
+    named = {
+        "ledger": f"file://{tmp_path}/a%20b.sqlite3",
+        "vault": str(tmp_path / "vault"),
+        "blobs": str(tmp_path / "blobs"),
+        "cache_dir": str(tmp_path / "cache"),
+    }
+    store = opened(own_home, **named)
+    storage.set_place(store, "local", str(tmp_path / "ours"))
+    wanted = ("a b.sqlite3", "vault/vault.sqlite3", "vault/keys.sqlite3", "blobs/.index.sqlite3", "ours/.index.sqlite3")
+    assert {tmp_path / each for each in wanted} <= set(scrub.files(store))
+    assert (tmp_path / "a b.sqlite3").exists()
+    store.ledger.close()
 
 
 def test_postgresql_forgets_all_but_what_its_log_keeps(own_home: Path) -> None:

@@ -84,8 +84,8 @@ def open_store(config: Config, *, source: str = "sdk", erasing_again: bool = Fal
         places=open_places(config),
         projections=ledger.projections,
         alarm=alarm,
-        scrubbers=() if replayed or alarm else _scrubbers(config),
     )
+    store.scrubbers = () if replayed or alarm else _scrubbers(store)
     if not erasing_again and (home / fence.NOTES).exists():
         _require_erased(store)
     if alarm:
@@ -103,12 +103,12 @@ def _require_erased(store: Store) -> None:
         raise SubjectErasedError(erasures.told(lines))
 
 
-def _scrubbers(config: Config) -> tuple[Scrubber, ...]:
+def _scrubbers(store: Store) -> tuple[Scrubber, ...]:
     """Return what keeps rows for the store: our files of SQLite, and our schemas in PostgreSQL."""
     from muniment.adapters.sqlite_files import SqliteFiles  # noqa: PLC0415
 
-    urls = {"muniment": config["ledger"] or "", "muniment_vault": config["vault"] or ""}
-    found: list[Scrubber] = [SqliteFiles(partial(scrub.files, config))]
+    urls = {"muniment": store.config["ledger"] or "", "muniment_vault": store.config["vault"] or ""}
+    found: list[Scrubber] = [SqliteFiles(partial(scrub.files, store))]
     if any(map(_is_postgres, urls.values())):
         from muniment.adapters.postgres import tables  # noqa: PLC0415 (loaded where it is used)
 

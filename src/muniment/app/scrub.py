@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from muniment.app import staging
-from muniment.app.config import Config
 from muniment.app.drafts import PART_LASTS
 from muniment.app.log_artifact import PARTS
+from muniment.app.reach import sites
 from muniment.app.store import Store
 from muniment.domain.values import Residual
+
+INDEX: Final = ".index.sqlite3"
+"""What the index of packs is called in a folder of blobs."""
 
 
 def scrub(store: Store) -> tuple[Residual, ...]:
@@ -41,24 +45,22 @@ def _in_use(store: Store) -> list[Residual]:
     return found
 
 
-def files(config: Config) -> Iterator[Path]:
-    """Yield the paths of the SQLite files that a store with these settings may have on this machine."""
-    folder = _path(config, "vault", "") or _path(config, "key_file", "master.key", parent=True)
-    places = (
-        _path(config, "ledger", "ledger.sqlite3"),
-        folder and folder / "vault.sqlite3",
-        folder and folder / "keys.sqlite3",
-        config.path("cache_dir", "cache") / "files.sqlite3",
-        (blobs := _path(config, "blobs", "blobs")) and blobs / ".index.sqlite3",
-    )
-    yield from (place for place in places if place is not None)
+def files(store: Store) -> Iterator[Path]:
+    """Yield the paths of the SQLite files that a store may have on this machine."""
+    config = store.config
+    keys = config.path("key_file", "master.key").parent
+    vault = _path(config["vault"] or str(config.home)) or keys
+    ledger = _path(config["ledger"] or str(config.home / "ledger.sqlite3"))
+    places = [_path(site.url or config["blobs"] or str(config.home / "blobs")) for site in sites(store)]
+    found = [ledger, vault / "vault.sqlite3", vault / "keys.sqlite3", *(place and place / INDEX for place in places)]
+    yield from (path for path in found if path is not None)
+    yield config.path("cache_dir", "cache") / "files.sqlite3"
     yield from sorted(config.home.glob("remote/*/index.sqlite3"))
 
 
-def _path(config: Config, name: str, default: str, *, parent: bool = False) -> Path | None:
-    """Return the path that a setting names; ``None`` if it names a place elsewhere."""
-    scheme, named, _ = (config[name] or "").partition("://")
+def _path(place: str) -> Path | None:
+    """Return the path that a setting or a team names; ``None`` if it names a place elsewhere."""
+    scheme, named, _ = place.partition("://")
     if named and scheme != "file":
         return None
-    found = Path(unquote(urlsplit(config.text(name)).path)) if named else config.path(name, default)
-    return found.parent if parent else found
+    return Path(unquote(urlsplit(place).path)) if named else Path(place).expanduser().absolute()
