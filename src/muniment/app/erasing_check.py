@@ -56,8 +56,8 @@ def look(store: Store, plan: Plan, *, canaries: Sequence[str] = (), places: Sequ
     if not canaries:
         return Checked(tuple(found))
     scanned = scan.scan(canaries, places)
-    found += [f"canary {hit.canary} in a stored file, as {hit.form}" for hit in scanned.hits]
-    found += ["a place could not be read" for _ in scanned.unread]
+    found += [f"canary {hit.canary} in {hit.place}, as {hit.form}" for hit in scanned.hits]
+    found += [f"not read: {text}" for text in scanned.unread]
     return Checked(tuple(found), scanned.size, tuple(scanned.limits))
 
 

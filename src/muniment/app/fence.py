@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, NoReturn
 
-from muniment.app import clock
 from muniment.app.store import Store
 from muniment.app.transact import Request, Steps
 from muniment.domain.data_subject import Standing
@@ -87,8 +86,7 @@ def _fenced(views: Views, request_id: str) -> RequestRow | None:
 def _erased(row: RequestRow) -> str:
     if row.certificate_id is None:
         return f"being erased by request {row.request_id}"
-    when = "" if row.closed_at is None else f" by {clock.to_text(row.closed_at)}"
-    return f"erased{when}, certificate {row.certificate_id}"
+    return f"erased, certificate {row.certificate_id}"
 
 
 def place_of(version_id: VersionId, path: str) -> str:

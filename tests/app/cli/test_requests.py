@@ -122,7 +122,7 @@ def test_a_word_that_is_still_there_fails_the_verification(people: Run, monkeypa
     people("request", "execute", id_)
     Path("left.txt").write_text("about bob")
     found = people("request", "verify", id_, "--canary", "about bob", "--in", "left.txt", status=1)
-    assert "canary 1 in a stored file, as utf-8" in found.out
+    assert "canary 1 in left.txt, as utf-8" in found.out
     assert people("request", "show", id_, "--json").json["stage"] == "fenced"
 
 

@@ -99,7 +99,11 @@ def detach(who: str, name: str, entries: str | None) -> Shown:
 
 
 @subject.command("list", examples=("muniment subject list", "muniment subject list --standing erased --json"))
-@click.option("--standing", type=click.Choice([each.value for each in Standing if each is not Standing.UNKNOWN]))
+@click.option(
+    "--standing",
+    type=click.Choice([each.value for each in Standing if each is not Standing.UNKNOWN]),
+    help="Only these.",
+)
 def listed(standing: str | None) -> Shown:
     """List the data subjects, by their ids."""
     opened = store()
