@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from attrs import evolve
 
-from muniment.app import approvals, collect, directory, holds, lifecycle
+from muniment.app import approvals, collect, directory, holds, lifecycle, registries
 from muniment.domain.approval import Act
 from muniment.domain.errors import (
     ApprovalNeededError,
@@ -15,7 +17,7 @@ from muniment.domain.errors import (
     PermissionDeniedError,
 )
 from muniment.domain.hold import HoldKind, ScopeKind
-from muniment.domain.rows import HoldRow, VersionRow
+from muniment.domain.rows import CollectionRow, HoldRow, VersionRow
 from muniment.domain.values import Role, Ttl
 from tests.app.scene import DAY, Scene
 
@@ -92,6 +94,62 @@ def test_a_held_version_is_neither_deleted_nor_expired_nor_purged(kept: Scene) -
         lifecycle.delete_project(kept.store, kept.project)
     assert kept.find("net:v0").version.state == "committed"
     lifecycle.restore(kept.store, gone)
+
+
+LEAVING: dict[str, tuple[ScopeKind, Callable[[Scene], object]]] = {
+    "unlinking from a collection": (ScopeKind.COLLECTION, lambda scene: scene.unlink("model/best:v0")),
+    "unlinking from a registry": (ScopeKind.REGISTRY, lambda scene: scene.unlink("model/best:v0")),
+    "untagging a version": (ScopeKind.TAG, lambda scene: scene.edit("net:v0", remove_tags=("evidence",))),
+    "untagging an artifact": (
+        ScopeKind.TAG,
+        lambda scene: lifecycle.edit_artifact(scene.store, scene.artifact("net"), scene.team, tags=[]),
+    ),
+    "untagging a collection": (
+        ScopeKind.TAG,
+        lambda scene: registries.edit_collection(scene.store, collection(scene), tags=[]),
+    ),
+}
+
+
+def collection(scene: Scene) -> CollectionRow:
+    found = scene.linked("model/best:v0").collection
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("way", LEAVING)
+def test_nothing_is_taken_out_of_the_scope_of_a_hold(kept: Scene, way: str) -> None:
+    scope, leave = LEAVING[way]
+    lifecycle.edit_artifact(kept.store, kept.artifact("net"), kept.team, tags=["evidence"])
+    registries.edit_collection(kept.store, collection(kept), tags=["evidence"])
+    held = place(kept, scope, target(kept, scope), "evidence" if scope is ScopeKind.TAG else None)
+    with pytest.raises(HeldError, match=held.hold_id):
+        leave(kept)
+    assert holds.on_version(kept.views, version(kept)) == (held,)
+    approvals.approve(kept.by("ann").store, approvals.propose(kept.store, Act.RELEASE_HOLD, held.hold_id))
+    holds.release(kept.store, held.hold_id)
+    leave(kept)
+
+
+@pytest.mark.parametrize("scope", [ScopeKind.COLLECTION, ScopeKind.REGISTRY])
+@pytest.mark.parametrize("end", ["collection", "registry"])
+def test_deleting_a_collection_or_a_registry_takes_nothing_out_of_its_scope(
+    kept: Scene, scope: ScopeKind, end: str
+) -> None:
+    registries.create(kept.store, "local", "shelf")
+    kept.log("other", "bytes", type_="model")
+    found = kept.link("other", "shelf/best")
+    assert found.collection is not None
+    assert found.registry is not None
+    there = found.collection.collection_id if scope is ScopeKind.COLLECTION else found.registry.registry_id
+    held = place(kept, scope, there)
+    if end == "registry":
+        registries.delete(kept.store, found.registry)
+    else:
+        registries.delete_collection(kept.store, found.collection)
+    assert holds.on_version(kept.views, kept.find("other").version) == (held,)
+    with pytest.raises(HeldError):
+        kept.delete("other:v0", delete_aliases=True)
 
 
 def test_the_error_names_the_hold_and_not_what_it_is_about(kept: Scene) -> None:

@@ -17,6 +17,7 @@ from muniment.domain.hold import HoldKind, HoldPlaced, ScopeKind
 from muniment.domain.ports import SlotDraft, Views
 from muniment.domain.rows import (
     ArtifactRow,
+    CollectionRow,
     HoldRow,
     TagRow,
     VersionRow,
@@ -170,6 +171,22 @@ def on_subject(views: Views, subject_id: str) -> tuple[HoldRow, ...]:
     """Return the holds that are placed on a data subject itself."""
     scope = ScopeKind.SUBJECT.value
     return tuple(views.select(HoldRow, scope=scope, target=subject_id, state=PLACED, order="placed_at"))
+
+
+def refuse_leaving(views: Views, version: VersionRow, collection: CollectionRow) -> None:
+    """Refuse to take a version out of a collection by whose hold, or its registry's, it is held."""
+    for scope, target in (
+        (ScopeKind.COLLECTION, collection.collection_id),
+        (ScopeKind.REGISTRY, collection.registry_id),
+    ):
+        held = views.select(HoldRow, scope=scope.value, target=target, state=PLACED, order="placed_at")
+        refuse(tuple(held), f"version {version.version_id} in its {scope.value}")
+
+
+def refuse_untagging(views: Views, tag: str | None) -> None:
+    """Refuse to take a tag away by which something is held."""
+    placed = views.select(HoldRow, state=PLACED, order="placed_at")
+    refuse(tuple(row for row in placed if tag is not None and row.tag == tag), f"what is tagged {tag}")
 
 
 def refuse(held: tuple[HoldRow, ...], what: str) -> None:

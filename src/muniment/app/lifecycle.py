@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from attrs import frozen
 
-from muniment.app import catalog, directory, gone, retention
+from muniment.app import catalog, directory, gone, holds, retention
 from muniment.app.catalog import Found
 from muniment.app.log_artifact import put_alias, put_latest, put_tag
 from muniment.app.retention import Book
@@ -374,6 +374,8 @@ def _edit_tags(steps: Steps, version_id: VersionId, edits: Edits) -> None:
         put_tag(steps, version_id, tag)
     for tag in edits.remove_tags:
         row = steps.views.find(TagRow, owner_id=version_id, tag=tag)
+        if row is not None:
+            holds.refuse_untagging(steps.views, tag)
         steps.step(versions.VERSION, version_id, versions.untag_version, row.tag_id if row else None)
 
 
@@ -383,4 +385,5 @@ def _retag_artifact(steps: Steps, owner: ArtifactId, wanted: set[str]) -> None:
         steps.step(artifacts.ARTIFACT, owner, artifacts.tag_artifact, new_id(), tag)
     for known, tag_id in there.items():
         if known not in wanted:
+            holds.refuse_untagging(steps.views, known)
             steps.step(artifacts.ARTIFACT, owner, artifacts.untag_artifact, tag_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from muniment.app import catalog, directory, lifecycle, registries
+from muniment.app import catalog, directory, holds, lifecycle, registries
 from muniment.app.catalog import Found
 from muniment.app.lifecycle import Edits
 from muniment.app.log_artifact import put_alias
@@ -106,6 +106,7 @@ def unlink(store: Store, found: Found, *, command_act: str = "unlink") -> None:
         _permit(store, steps, registry, "unlink from")
         if steps.views.find(LinkRow, link_id=link_row.link_id) is None:
             return
+        holds.refuse_leaving(steps.views, found.version, collection)
         _drop_aliases(store, steps, registry, collection.collection_id, found.version.version_id)
         steps.step(
             collections.LINK,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from attrs import frozen
 
-from muniment.app import directory
+from muniment.app import directory, holds
 from muniment.app.store import Store
 from muniment.app.transact import Request, Steps, new_id
 from muniment.domain import collection as collections
@@ -291,6 +291,7 @@ def _retag(steps: Steps, owner: CollectionId, wanted: set[str]) -> None:
         steps.step(collections.COLLECTION, owner, collections.tag_collection, new_id(), tag)
     for known, tag_id in there.items():
         if known not in wanted:
+            holds.refuse_untagging(steps.views, known)
             steps.step(collections.COLLECTION, owner, collections.untag_collection, tag_id)
 
 

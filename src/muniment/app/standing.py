@@ -27,7 +27,7 @@ from muniment.domain.rows import (
     TeamRow,
     VersionRow,
 )
-from muniment.domain.values import ArtifactId, CollectionId, Micros, VersionId
+from muniment.domain.values import ArtifactId, CollectionId, Micros, RegistryId, VersionId
 from muniment.domain.version import State
 
 
@@ -51,6 +51,7 @@ class Shelf:
 
     collection: CollectionRow | None
     registry: RegistryRow | None
+    registry_id: RegistryId | None
     ended_at: Micros | None
 
 
@@ -92,23 +93,26 @@ class Standing:
                 self._links[id_][row.version_id].append(row)
         return self._links[id_].get(version.version_id, [])
 
-    def shelf(self, collection_id: CollectionId) -> Shelf:
+    def shelf(self, link: LinkRow) -> Shelf:
         """Return the collection of a link and its registry."""
-        if collection_id not in self._shelves:
+        id_ = link.collection_id
+        if id_ not in self._shelves:
             views, at = self.views, self.at
-            collection = views.find(CollectionRow, at=at, collection_id=collection_id)
-            registry = views.find(RegistryRow, at=at, registry_id=collection.registry_id) if collection else None
+            collection = views.find(CollectionRow, at=at, collection_id=id_)
+            known = collection or views.find(CollectionRow, at=link.linked_seq, collection_id=id_)
+            registry_id = known.registry_id if known else None
+            registry = views.find(RegistryRow, at=at, registry_id=registry_id) if collection else None
             ended = None
             if registry is None:
-                ended = views.find(EndingRow, at=at, subject_id=collection.registry_id if collection else collection_id)
-            self._shelves[collection_id] = Shelf(collection, registry, ended.ended_at if ended else None)
-        return self._shelves[collection_id]
+                ended = views.find(EndingRow, at=at, subject_id=registry_id if collection else id_)
+            self._shelves[id_] = Shelf(collection, registry, registry_id, ended.ended_at if ended else None)
+        return self._shelves[id_]
 
     def held_by(self, version: VersionRow) -> tuple[str, ...]:
         """Return the names of the links by which a live version is held."""
         if version.state != State.COMMITTED.value or self.home(version).project is None:
             return ()
-        found = ((link, self.shelf(link.collection_id)) for link in self.links(version))
+        found = ((link, self.shelf(link)) for link in self.links(version))
         return tuple(
             catalog.link_name(shelf.registry, shelf.collection, link)
             for link, shelf in found
@@ -117,19 +121,21 @@ class Standing:
 
     def held_until(self, version: VersionRow) -> Micros | None:
         """Return when a version was last unlinked, or the collection or registry of a link was deleted."""
-        ends = (self.shelf(link.collection_id).ended_at for link in self.links(version))
+        ends = (self.shelf(link).ended_at for link in self.links(version))
         return max((end for end in (version.unlinked_at, *ends) if end is not None), default=None)
 
     def scopes(self, version: VersionRow) -> Iterator[tuple[ScopeKind, str]]:
-        """Yield every scope that a version is in, but for tags and data subjects."""
+        """Yield every scope that a version is in, but for tags and data subjects.
+
+        Deleting an artifact, a project, a collection or a registry takes nothing out of their scope.
+        """
         yield ScopeKind.VERSION, version.version_id
         yield ScopeKind.ARTIFACT, version.artifact_id
         for link in self.links(version):
-            shelf = self.shelf(link.collection_id)
-            if shelf.collection is not None:
-                yield ScopeKind.COLLECTION, link.collection_id
-            if shelf.registry is not None:
-                yield ScopeKind.REGISTRY, shelf.registry.registry_id
+            yield ScopeKind.COLLECTION, link.collection_id
+            registry_id = self.shelf(link).registry_id
+            if registry_id is not None:
+                yield ScopeKind.REGISTRY, registry_id
         home = self.home(version)
         if home.born_in is not None:
             yield ScopeKind.PROJECT, home.born_in.project_id
