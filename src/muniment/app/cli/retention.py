@@ -87,7 +87,7 @@ def listed(moment: str | None) -> Shown:
         "muniment retention set local/digits --max 365d",
         "muniment retention set local --type model --min 3653d --citation 'AI Act Art. 18'",
         "muniment retention set mnist --keep-last 3 --max 30d --dry-run",
-        "muniment retention set wandb-registry-model/digits --max 90d --start unlinked --ending review",
+        "muniment retention set local/digits --max 90d --start unlinked --ending review",
     ),
 )
 @click.argument("name")
