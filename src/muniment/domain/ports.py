@@ -80,42 +80,33 @@ class BlobStore(Protocol):
 
     def put_many(self, blobs: Iterable[BlobSource]) -> Iterator[BlobResult]:
         """Store blobs, yielding a result per item."""
-        ...
 
     def get(self, digest: Digest) -> bytes:
         """Return a small blob whole, verified; CorruptError if its bytes do not match."""
-        ...
 
     def open(self, digest: Digest, start: int = 0, length: int | None = None) -> BinaryIO:
         """Open the bytes from *start*, *length* of them or all the rest, for one sequential read."""
-        ...
 
     def missing(self, digests: Collection[Digest]) -> set[Digest]:
         """Return those of *digests* that are not stored."""
-        ...
 
     def delete_many(self, digests: Iterable[Digest]) -> Iterator[BlobResult]:
         """Delete blobs, yielding a result per item; an absent one is a result with ``done=False``."""
-        ...
 
     def list(self) -> Iterator[tuple[Digest, int]]:
         """Yield the digest and size in bytes of every stored blob, in the order of the digests."""
-        ...
 
     def sweep(self, older_than: Micros) -> int:
         """Remove what interrupted puts left behind before *older_than*; return the bytes freed."""
-        ...
 
     def verify(self) -> Iterator[str]:
         """Yield a line for each thing found wrong about how blobs are kept, apart from the bytes of blobs."""
-        ...
 
     def search(self, digests: Collection[Digest]) -> Search:
         """Look for copies of blobs in what the bytes lie in: no index and no cache is asked, nothing is remembered.
 
         Old versions, delete markers and unfinished uploads count as copies too.
         """
-        ...
 
 
 # --- objects ---------------------------------------------------------------------------------------------------------
@@ -187,30 +178,24 @@ class ObjectStore(Protocol):
 
     def put_many(self, objects: Iterable[ObjectSource]) -> Iterator[ObjectResult]:
         """Create objects, yielding a result per item."""
-        ...
 
     def read(self, name: str, start: int, length: int) -> bytes:
         """Return up to *length* bytes from *start*, in one request; fewer only where the object ends.
 
         A negative *start* counts from the end, and from the beginning if the object is shorter.
         """
-        ...
 
     def open(self, name: str, start: int = 0, length: int | None = None) -> BinaryIO:
         """Open the bytes from *start*, *length* of them or all the rest, for one sequential read."""
-        ...
 
     def sizes(self, names: Collection[str]) -> dict[str, int]:
         """Return the sizes of those of *names* that are there, in few requests: many are better listed than asked."""
-        ...
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """Yield the objects whose names begin with *prefix*, in the order of their names."""
-        ...
 
     def delete_many(self, names: Iterable[str]) -> Iterator[ObjectResult]:
         """Delete objects, yielding a result per item; an absent one is a result with ``done=False``."""
-        ...
 
     def copies(self, names: Collection[str], prefix: str) -> Copies:
         """Return everything that the backend keeps under exactly these *names*, asking it anew.
@@ -218,11 +203,9 @@ class ObjectStore(Protocol):
         That is the object, every version and delete marker of it, every unfinished upload. *hidden* are then all names
         below *prefix* of which there are old versions and no present one.
         """
-        ...
 
     def sweep(self, older_than: Micros) -> int:
         """Remove what interrupted puts left behind before *older_than*; return the bytes freed."""
-        ...
 
 
 class ManifestCodec(Protocol):
@@ -234,19 +217,15 @@ class ManifestCodec(Protocol):
 
     def encode(self, leaf: Leaf) -> tuple[bytes, bytes | None]:
         """Return the stored forms of the rows and of the annex, ``None`` where no entry has one."""
-        ...
 
     def decode(self, record: LeafRecord, rows: bytes, annex: bytes | None) -> tuple[Entry, ...]:
         """Return the entries of a leaf, verified."""
-        ...
 
     def encode_index(self, records: Sequence[LeafRecord]) -> bytes:
         """Return the stored form of the list of leaves."""
-        ...
 
     def decode_index(self, data: bytes) -> tuple[LeafRecord, ...]:
         """Return the list of leaves."""
-        ...
 
 
 # --- references ------------------------------------------------------------------------------------------------------
@@ -277,19 +256,15 @@ class ReferenceStore(Protocol):
     @property
     def schemes(self) -> tuple[str, ...]:
         """The URI schemes that this adapter answers for."""
-        ...
 
     def resolve(self, uri: str, *, checksum: bool, limit: int) -> Iterator[ReferencedObject]:
         """Yield the objects at or below *uri*; with ``checksum=False`` the location alone, its URI as digest."""
-        ...
 
     def name_of(self, uri: str) -> str:
         """Return what the last part of a URI is called, ``""`` if there is none; nobody is asked."""
-        ...
 
     def fetch(self, found: ReferencedObject) -> BinaryIO:
         """Open the referenced content, the very version when the store keeps versions."""
-        ...
 
 
 # --- files that did not change ---------------------------------------------------------------------------------------
@@ -362,26 +337,21 @@ class Vault(Terms, Protocol):
 
     def put_many(self, drafts: Sequence[SlotDraft]) -> list[Personal[Any]]:
         """Store values in new slots and return what events keep of them, in the same order."""
-        ...
 
     def get_many(self, slots: Collection[SlotId]) -> dict[SlotId, Json]:
         """Return the values of those slots that can still be read."""
-        ...
 
     def destroy(self, owner: str) -> int:
         """Destroy an owner's key and slots for good; return how many slots went.
 
         A key that comes back with an old file of keys is destroyed again when the vault is opened.
         """
-        ...
 
     def destroy_slots(self, slots: Collection[SlotId]) -> int:
         """Destroy single values for good; return how many went."""
-        ...
 
     def sweep(self, referenced: Callable[[Collection[SlotId]], set[SlotId]], older_than: Micros) -> int:
         """Remove slots written before *older_than* that *referenced* does not return; return how many went."""
-        ...
 
 
 # --- the ledger ------------------------------------------------------------------------------------------------------
@@ -525,11 +495,9 @@ class Transaction(Protocol):
 
     def load(self, decider: Decider[S, E], stream: StreamId) -> tuple[S, int]:
         """Return the state of a stream and the position of its last event (0: none)."""
-        ...
 
     def position(self, stream: StreamId) -> int:
         """Return the position of a stream's last event (0: none)."""
-        ...
 
 
 Decide: TypeAlias = Callable[[Transaction], Outcome]
@@ -543,19 +511,15 @@ class Scratch(Protocol):
 
     def get(self, kind: str, key: str) -> Json | None:
         """Return the value, or ``None``."""
-        ...
 
     def put(self, kind: str, key: str, value: Json, expires_at: Micros | None = None) -> None:
         """Set the value."""
-        ...
 
     def delete(self, kind: str, key: str) -> None:
         """Forget the value, if there is one."""
-        ...
 
     def items(self, kind: str, prefix: str = "") -> list[tuple[str, Json]]:
         """Return keys with this prefix and their values, in the order of the keys."""
-        ...
 
 
 class Ledger(Protocol):
@@ -573,73 +537,58 @@ class Ledger(Protocol):
 
     def transact(self, command: Command, decide: Decide) -> Receipt:
         """Decide and append."""
-        ...
 
     def work(self, act: Callable[[Transaction], S]) -> S:
         """Change scratch rows under the write lock, without events."""
-        ...
 
     @property
     def views(self) -> Views:
         """The committed rows."""
-        ...
 
     @property
     def scratch(self) -> Scratch:
         """The committed scratch rows, for reading."""
-        ...
 
     def head(self) -> Head:
         """Return size and root as committed now."""
-        ...
 
     def root(self, size: int) -> bytes:
         """Return the root of the tree over the first *size* leaves; NotFoundError if there are fewer."""
-        ...
 
     def subtrees(self, level: int, first: int, last: int) -> Sequence[bytes]:
         """Return the hashes of complete subtrees of ``256 ** level`` leaves, from number *first* (0) to before *last*.
 
         Level 0 are the leaves. Those that are not there are left out.
         """
-        ...
 
     def leaf(self, seq: int) -> LeafContent:
         """Return what the leaf of an event stands for; NotFoundError if there is no such event."""
-        ...
 
     def read(
         self, *, after: int = 0, until: int | None = None, stream: StreamId | None = None, limit: int | None = None
     ) -> Iterator[Recorded]:
         """Yield events in the order of ``seq``, after *after* and up to *until* inclusive, without loading them all."""
-        ...
 
     def at(self, moment: Micros) -> int:
         """Return the ``seq`` of the last event recorded at or before *moment* (0: none)."""
-        ...
 
     def engine(self) -> Engine:
         """Return what keeps the ledger."""
-        ...
 
     def rebuild(self) -> int:
         """Make all rows again from the events, in one transaction; return how many events were folded."""
-        ...
 
     def dump(self) -> Iterator[bytes]:
         """Yield every row of every projection in a canonical form, for comparing two ledgers byte by byte."""
-        ...
 
     def verify(self) -> Iterator[str]:
         """Check every event against its leaf, the leaves against the head, the rows against a fresh fold.
 
         Yields a line for each fault found, naming the ``seq``.
         """
-        ...
 
     def close(self) -> None:
         """Let go of files and connections."""
-        ...
 
 
 Fold: TypeAlias = Callable[[Recorded], Sequence[Change]]
