@@ -19,6 +19,7 @@ from muniment.app import (
     names,
     policies,
     registries,
+    residuals,
     runs,
 )
 from muniment.app.catalog import Found
@@ -26,10 +27,11 @@ from muniment.app.lifecycle import Edits
 from muniment.app.log_artifact import Draft, Logged, log
 from muniment.app.store import Store
 from muniment.app.transact import Request, Steps, new_id
-from muniment.domain import data_subject, report, request
+from muniment.domain import data_subject, disposal, report, request
 from muniment.domain import version as versions
 from muniment.domain.approval import Act
 from muniment.domain.errors import VersionHeldError
+from muniment.domain.evidence import Check, Evidence, Method, Trigger
 from muniment.domain.hold import HoldKind, ScopeKind
 from muniment.domain.policy import Terms
 from muniment.domain.processing import LegalBasis
@@ -104,6 +106,7 @@ def story(store: Store, personal: str = "") -> None:
     with pytest.raises(VersionHeldError):
         lifecycle.delete(store, acts.find("model:v3"), reason=f"{personal} reason")
     _people(acts, personal)
+    _disposals(acts)
     _evidence(acts, personal)
     _reports(acts, personal)
 
@@ -184,6 +187,27 @@ def _evidence(acts: Acts, personal: str) -> None:
             and None
         ),
     )
+
+
+def _disposals(acts: Acts) -> None:
+    store = acts.store
+    gone = acts.log("model", "to be purged")
+    lifecycle.delete(store, acts.find(f"model:v{gone.index}"), delete_aliases=True)
+    shown = Evidence(new_id(), Method.DELETED, (Check.MEMORY,), 1, 1, 1, 1)
+    loose = Evidence(new_id(), Method.DELETED, (Check.MEMORY,), 1, 1, 1)
+    stuck = (residuals.Stuck(digest_of("stuck"), None, 1, ""),)
+
+    def let_go(steps: Steps) -> None:
+        steps.step(versions.VERSION, gone.version_id, versions.let_go_in_time, 1, 2)
+
+    def purge(steps: Steps) -> None:
+        steps.step(versions.VERSION, gone.version_id, versions.purge, [("s3://bucket", shown)])
+        residuals.leave(steps, shown.disposal_id, "s3://bucket", stuck)
+        event = disposal.Disposed(Trigger.LEFTOVER, loose, "s3://bucket")
+        steps.step(disposal.DISPOSAL, loose.disposal_id, disposal.record_disposal, event)
+
+    store.transact(Request("let go"), let_go)
+    store.transact(Request("purge"), purge)
 
 
 def _reports(acts: Acts, personal: str) -> None:

@@ -283,16 +283,7 @@ def test_two_rows_of_a_projection_swapped(copy: Path) -> None:
     assert faults[0].startswith("table versions, the row since event ")
 
 
-EMPTY = {"disposals", "residuals"}
-"""Tables in which the story leaves nothing."""
-
-
-@pytest.mark.parametrize("table", sorted(EMPTY))
-def test_the_story_leaves_only_these_tables_empty(copy: Path, table: str) -> None:
-    assert value(copy, f'SELECT count(*) FROM "{table}"') == 0
-
-
-@pytest.mark.parametrize("table", [kind.table.name for kind in ROWS if kind.table.name not in EMPTY])
+@pytest.mark.parametrize("table", [kind.table.name for kind in ROWS])
 def test_a_row_of_any_projection_deleted(copy: Path, table: str) -> None:
     if not value(copy, f'SELECT count(*) FROM "{table}"'):
         pytest.fail(f"the story leaves {table} empty")

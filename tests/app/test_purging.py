@@ -73,7 +73,7 @@ class Around:
         doing, self.before_search[:] = [*self.before_search], []
         for act in doing:
             act()
-        found = self.blobs.search(digests)
+        found: Search = self.blobs.search(digests)
         return evolve(found, copies=(*found.copies, *(copy for copy in self.copies if copy.digest in digests)))
 
     def __getattr__(self, name: str) -> Any:
