@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from attrs import define, evolve
 
-from muniment.app import clock, fence, logs, replay, rollback, scrub, telemetry
+from muniment.app import clock, logs, noted, replay, rollback, scrub, telemetry
 from muniment.app.config import Config
 from muniment.app.directory import enter
 from muniment.app.places import Places
@@ -86,7 +86,7 @@ def open_store(config: Config, *, source: str = "sdk", erasing_again: bool = Fal
         alarm=alarm,
     )
     store.scrubbers = () if replayed or alarm else _scrubbers(store)
-    if not erasing_again and (home / fence.NOTES).exists():
+    if not erasing_again and (home / noted.NOTES).exists():
         _require_erased(store)
     if alarm:
         return evolve(_only_read(store, alarm), make_signer=store.make_signer)

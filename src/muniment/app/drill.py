@@ -161,12 +161,12 @@ class Drill:
         subject = data_subjects.register(store, said["identity"]).subject_id
         project = directory.project(store.views, store.config.text("entity"), store.config.text("project"))
         run = _run(store, project, said)
-        whole = _log(
+        whole = log_files(
             store,
             project,
             [
-                _file(said["path"], said["content"].encode()),
-                _file("scans.zip", _zip(said["member"])),
+                file_of(said["path"], said["content"].encode()),
+                file_of("scans.zip", _zip(said["member"])),
                 _link(said["reference"]),
             ],
             name=said["name"],
@@ -176,11 +176,11 @@ class Drill:
             metadata={said["key"]: [said["value"]]},
             run=run,
         )
-        others = [_file(f"others/{number}.txt", f"about somebody else, {number}".encode()) for number in range(20)]
-        shared = _log(store, project, [*others, _file(said["entry"], said["bytes"].encode())], name="cohort")
+        others = [file_of(f"others/{number}.txt", f"about somebody else, {number}".encode()) for number in range(20)]
+        shared = log_files(store, project, [*others, file_of(said["entry"], said["bytes"].encode())], name="cohort")
         trained = runs.start(store, project, runs.RunDraft("train", "train"))
         runs.use(store, shared.version_id, RunId(trained.run_id))
-        _log(store, project, [_file("weights.bin", b"weights")], name="model", run=trained, type_="model")
+        log_files(store, project, [file_of("weights.bin", b"weights")], name="model", run=trained, type_="model")
         data_subjects.attach(store, subject, TargetKind.ARTIFACT, whole.artifact_id)
         data_subjects.attach(store, subject, TargetKind.RUN, run.run_id)
         data_subjects.attach_entries(store, subject, shared.version_id, [said["entry"]])
@@ -194,7 +194,7 @@ class Drill:
         self._close()
         found = scan.scan(self.planted.all, self._everywhere())
         if self.restorable:
-            _copy(self.folder / HOME, self.folder.parent / f"{self.folder.name}-{BACKUP}")
+            copy_store(self.folder / HOME, self.folder.parent / f"{self.folder.name}-{BACKUP}")
         seen = {list(self.planted.words)[hit.canary - 1] for hit in found.hits}
         return seen == set(PLAIN) and not found.unread, f"{len(seen)} words found, {len(SEALED)} are encrypted"
 
@@ -230,7 +230,7 @@ class Drill:
         project = directory.project(store.views, store.config.text("entity"), store.config.text("project"))
         before = store.ledger.head().size
         try:
-            _log(store, project, [_file("another-name.txt", said["bytes"].encode())], name="again")
+            log_files(store, project, [file_of("another-name.txt", said["bytes"].encode())], name="again")
         except SubjectErasedError:
             denied = [type(recorded.event).__name__ for recorded in store.ledger.read(after=before)]
             address = address_of(store, "cohort:v0")
@@ -243,7 +243,7 @@ class Drill:
         certificate.issue(self._opened(), self._request)
         certificate.bundle(self._opened(), self._request, self.folder / "certificate")
         self._close()
-        _copy(self.folder.parent / f"{self.folder.name}-{BACKUP}", self.folder / HOME)
+        copy_store(self.folder.parent / f"{self.folder.name}-{BACKUP}", self.folder / HOME)
         shutil.rmtree(self.folder.parent / f"{self.folder.name}-{BACKUP}")
         try:
             self._opened()
@@ -296,7 +296,7 @@ def _run(store: Store, project: ProjectRow, said: Planted) -> RunRow:
     )
 
 
-def _log(
+def log_files(
     store: Store,
     project: ProjectRow,
     files: list[Staged],
@@ -306,6 +306,7 @@ def _log(
     type_: str = "dataset",
     **said: object,
 ) -> Logged:
+    """Log files as a version; *said* is what else a draft may say."""
     return log_contents(
         store,
         project,
@@ -323,7 +324,8 @@ def _log(
     )
 
 
-def _file(path: str, content: bytes) -> Staged:
+def file_of(path: str, content: bytes) -> Staged:
+    """Return a file to be logged."""
     digest = Digest(sha256(content).hexdigest())
     return Staged(Entry(path, digest, len(content)), BlobSource(digest, len(content), content))
 
@@ -340,7 +342,7 @@ def _zip(word: str) -> bytes:
     return held.getvalue()
 
 
-def _copy(source: Path, target: Path) -> None:
+def copy_store(source: Path, target: Path) -> None:
     """Copy a store as a backup does: what it holds, and not the note of what was erased, which is kept apart."""
     target.mkdir(parents=True, exist_ok=True)
     for name in DATABASES:

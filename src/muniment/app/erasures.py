@@ -8,8 +8,8 @@ from muniment.app import approvals, data_subjects, erasing_check, requests
 from muniment.app import certificate as certificates
 from muniment.app.disposal import dispose
 from muniment.app.erasing import Eraser
-from muniment.app.erasing_notes import Erasure, noted
 from muniment.app.erasing_plan import listed
+from muniment.app.noted import Erasure, noted
 from muniment.app.store import Store
 from muniment.app.transact import Request, Steps
 from muniment.domain import data_subject as subjects

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, NoReturn
 
+from muniment.app.noted import noted
 from muniment.app.store import Store
 from muniment.app.transact import Request, Steps
 from muniment.domain.data_subject import Standing
@@ -21,8 +22,6 @@ from muniment.domain.values import Digest, VersionId
 
 BLOB: Final = "erased-blob"
 PATH: Final = "erased-path"
-NOTES: Final = "erasures.jsonl"
-"""The file beside the store that notes what was erased."""
 BATCH: Final = 4_096
 _BEFORE: Final = frozenset(stage.value for stage in (Stage.RECEIVED, Stage.IDENTIFIED, Stage.SCOPED, Stage.DECIDED))
 
@@ -63,11 +62,20 @@ def gone(store: Store, version_id: VersionId, path: str) -> GoneError | None:
 
 
 def _refuse_among(store: Store, paths: dict[str, str]) -> None:
-    found = store.vault.find_many(BLOB, paths)
+    found = {**_noted(store, paths), **store.vault.find_many(BLOB, paths)}
     hits = [(digest, row) for digest, id_ in found.items() if (row := _fenced(store.views, id_)) is not None]
     if hits:
         digest, row = hits[0]
         _deny(store, row, f"{paths[digest]!r} holds bytes that were {_erased(row)} — leave it out")
+
+
+def _noted(store: Store, digests: Iterable[str]) -> dict[str, str]:
+    """Return which contents were noted beside the store, by which requests: a vault put back from before lacks them."""
+    terms = {term: line.request_id for line in noted(store.config.home) for term in line.contents}
+    if not terms:
+        return {}
+    keyed = {digest: store.vault.keyed(BLOB, digest) for digest in digests}
+    return {digest: terms[term] for digest, term in keyed.items() if term in terms}
 
 
 def _deny(store: Store, row: RequestRow, text: str) -> NoReturn:

@@ -12,6 +12,7 @@ from typing import IO, Any, Final
 
 from attrs import evolve
 
+from muniment.app import fence
 from muniment.app.download import open_entry
 from muniment.app.reference import reference_to, resolve
 from muniment.app.sdk.contents import Contents, MissingEntryError
@@ -139,12 +140,13 @@ class Filling(Stateful):
     # --- finding ------------------------------------------------------------------------------------------------------
 
     def get_entry(self, name: str | os.PathLike[str]) -> ArtifactManifestEntry:
-        """Return the entry of this path."""
+        """Return the entry of this path; GoneError if a data subject had it erased."""
         path = path_text(name, "name")
         found = self.held().get(path) or self.held().get(f"{path}{SUFFIX}")
         if found is None:
+            erased = None if self._found is None else fence.gone(self.store, self._found.version.version_id, path)
             msg = f"Path not contained in artifact: {path!r}"
-            raise MissingEntryError(msg)
+            raise erased or MissingEntryError(msg)
         return self._entry(found)
 
     def get_path(self, name: str | os.PathLike[str]) -> ArtifactManifestEntry:
