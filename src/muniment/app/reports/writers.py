@@ -50,7 +50,9 @@ class JsonLines:
 
     def __init__(self, stream: Out, sheet: Sheet) -> None:
         self._stream = stream
-        self._columns = [(f'"{column.name}":', _VALUES[column.kind]) for column in sheet.columns]
+        names = [f'"{column.name}":' for column in sheet.columns]
+        shows = [_VALUES[column.kind] for column in sheet.columns]
+        self._columns = [(name, f"{name}null", show) for name, show in zip(names, shows, strict=True)]
 
     def write(self, rows: Sequence[Cells]) -> None:
         """Write a line for each row."""
@@ -66,8 +68,8 @@ class JsonLines:
 
     def _line(self, row: Cells) -> str:
         cells = [
-            f"{name}null" if cell is None else name + show(cell)
-            for (name, show), cell in zip(self._columns, row, strict=True)
+            nothing if cell is None else name + show(cell)
+            for (name, nothing, show), cell in zip(self._columns, row, strict=True)
         ]
         return "{" + ",".join(cells) + "}\n"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import islice
 from typing import Any, Final
 
@@ -173,21 +174,23 @@ def plain_fields(event: Any) -> tuple[dict[str, Any], int]:  # noqa: ANN401 (any
 
 def plain(value: Any) -> Any:  # noqa: ANN401 (whatever a field of an event holds)
     """Return the value of an event's field as JSON."""
-    match value:
-        case str() | int():
-            return value
-        case Erased():
-            return ERASED_TEXT
-        case Personal(slot=slot, commit=commit):
-            return {"slot": slot, "commit": commit}
-        case tuple():
-            return [plain(each) for each in value]
-        case _ if attrs.has(type(value)):
-            return {name: plain(getattr(value, name)) for name in _fields(type(value))}
-        case None:
-            return None
-        case _:
-            return value.value
+    if type(value) in _PLAIN or value is None:
+        return value
+    if isinstance(value, tuple):
+        return [plain(each) for each in value]
+    if isinstance(value, Personal):
+        return {"slot": value.slot, "commit": value.commit}
+    return _of_few(value)
+
+
+@lru_cache(maxsize=1024)
+def _of_few(value: Any) -> Any:  # noqa: ANN401 (an enum, or a small value of the domain)
+    """Return a value as JSON of which there are few different ones, so that they are worth remembering."""
+    if value is Erased.ERASED:
+        return ERASED_TEXT
+    if attrs.has(type(value)):
+        return {name: plain(getattr(value, name)) for name in _fields(type(value))}
+    return value.value
 
 
 def _personal(event: Any) -> Iterator[tuple[str, SlotId]]:  # noqa: ANN401 (any event)
