@@ -292,6 +292,11 @@ def test_a_row_of_any_projection_deleted(copy: Path, table: str) -> None:
     assert any("is not what the events say" in fault for fault in faults)
 
 
+def test_bytes_where_a_row_has_text_are_named(copy: Path) -> None:
+    attack(copy, "UPDATE versions SET state = CAST(state AS BLOB)")
+    assert any(fault.startswith("table versions, the row since event") for fault in verified(copy))
+
+
 def test_rows_that_were_changed_are_made_again_by_a_rebuild(copy: Path) -> None:
     attack(copy, "UPDATE versions SET state = 'purged'", "DELETE FROM aliases")
     ledger = sqlite_ledger(copy, Clock())

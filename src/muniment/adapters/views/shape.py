@@ -114,9 +114,16 @@ def contradiction(kind: type[Row]) -> ContradictionError:
 
 
 def line(cells: Iterable[Cell]) -> bytes:
-    """Return one line of a dump: a JSON array of text, whole numbers and null, in UTF-8."""
+    """Return one line of a dump: a JSON array of text, whole numbers and null, in UTF-8.
+
+    Bytes, which only somebody else can have put there, are written so that they are like no cell of ours.
+    """
     plain = [int(cell) if isinstance(cell, bool) else cell for cell in cells]
-    return json.dumps(plain, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    return json.dumps(plain, ensure_ascii=False, separators=(",", ":"), default=_strange).encode() + b"\n"
+
+
+def _strange(cell: bytes) -> dict[str, str]:
+    return {"bytes": cell.hex()}
 
 
 def heading(kind: type[Row]) -> bytes:
