@@ -63,7 +63,7 @@ class Cause(enum.Enum):
 
 @frozen
 class MarkedDeleted(Event):
-    """The version was let go; until its purge it can be restored."""
+    """The version is out of sight; until it is let go it can be restored."""
 
     audit: ClassVar[Audit] = Audit.GOVERNANCE
     cause: Cause = Cause.ASKED
