@@ -267,6 +267,10 @@ def test_promotions_are_told_with_who_was_what_at_any_moment(scene: Scene, tmp_p
     standing = {(row["owner"], row["alias"]): row["version"] for row in found["as-of"]}
     assert standing["local/wandb-registry-model/chess", "production"] == "local/uncategorized/net:v2"
     assert standing["local/uncategorized/net", "latest"] == "local/uncategorized/net:v1"
+    assert {row["state"] for row in found["as-of"]} == {"committed"}
+    scene.log("net", "d", type_="model")
+    later = told(scene, tmp_path, "promotion-history")
+    assert ("local/uncategorized/net", "latest") not in {(row["owner"], row["alias"]) for row in later["as-of"]}
     then = told(scene, tmp_path, "promotion-history", at=first)["as-of"]
     assert [row["version"] for row in then if row["alias"] == "production"] == ["local/uncategorized/net:v0"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from attrs import define, field, frozen
 
@@ -27,6 +27,20 @@ R = TypeVar("R", bound=Row)
 
 ERASED_TEXT = "[erased]"
 """What stands where a name or a value was forgotten on purpose."""
+
+
+KINDS: Final[dict[str, tuple[type[Row], str]]] = {
+    "version": (VersionRow, "version_id"),
+    "artifact": (ArtifactRow, "artifact_id"),
+    "run": (RunRow, "run_id"),
+    "collection": (CollectionRow, "collection_id"),
+    "registry": (RegistryRow, "registry_id"),
+    "project": (ProjectRow, "project_id"),
+    "team": (TeamRow, "team_id"),
+    "organization": (OrganisationRow, "organisation_id"),
+    "link": (LinkRow, "link_id"),
+}
+"""The kinds of things that have labels: their rows, and the key of these."""
 
 
 @frozen
@@ -63,7 +77,21 @@ class Labels:
 
     def of(self, id_: str) -> Label | None:
         """Return the label of anything; ``None`` if no such thing ever was."""
-        return next((label for look in self._kinds.values() if (label := look(id_)) is not None), None)
+        kind = self._kind(id_)
+        looks = self._kinds.values() if kind is None else (self._kinds[kind],)
+        return next((label for look in looks if (label := look(id_)) is not None), None)
+
+    def _kind(self, id_: str) -> str | None:
+        """Return what a thing is, by its row now or after its first event: looking for its end costs much more."""
+        first = self.views.select(TimelineRow, subject_id=id_, order="event_seq", limit=1)
+        for at in (self.at, *(row.event_seq for row in first)):
+            for name, (kind, key) in KINDS.items():
+                if self._known(kind, id_) or self.views.find(kind, at=at, **{key: id_}) is not None:
+                    return name
+        return None
+
+    def _known(self, kind: type[Row], id_: str) -> bool:
+        return self._rows.get((kind, id_), (None, False))[0] is not None
 
     def version(self, id_: str) -> Label | None:
         """Return what a version is called: ``artifact:v3``."""

@@ -7,12 +7,21 @@ from typing import Final
 
 from attrs import frozen
 
+from muniment.app import catalog
 from muniment.app.labels import ERASED_TEXT
 from muniment.app.reports.shape import Cells, Report, Scope, Sheet, counted, flag, moment, number, text
 from muniment.domain.alias import AliasMoved, AliasRemoved, LatestMoved, LatestRemoved
 from muniment.domain.ports import Recorded
-from muniment.domain.rows import AliasRow, CollectionRow, LatestRow, ProtectedAliasRow
-from muniment.domain.values import LATEST, CollectionId, RegistryId, owner_of
+from muniment.domain.rows import (
+    AliasRow,
+    ArtifactRow,
+    CollectionRow,
+    LatestRow,
+    LinkRow,
+    ProtectedAliasRow,
+    VersionRow,
+)
+from muniment.domain.values import LATEST, ArtifactId, CollectionId, RegistryId, owner_of
 
 MOVES: Final = AliasMoved | AliasRemoved | LatestMoved | LatestRemoved
 
@@ -93,6 +102,7 @@ def standing(scope: Scope) -> Iterator[Cells]:
                 int(_protected(scope, move)),
                 move.after,
                 scope.name(move.after),
+                _state(scope, move.after),
                 move.recorded.recorded_at,
                 move.recorded.seq,
                 move.recorded.actor,
@@ -100,17 +110,28 @@ def standing(scope: Scope) -> Iterator[Cells]:
 
 
 def _holds(scope: Scope, move: Move) -> bool:
-    """Whether the alias still points there, which the end of a link or version may have changed."""
+    """Whether an alias points there still; ``latest`` goes on by itself when a version is made or linked."""
+    if not isinstance(move.recorded.event, LatestMoved):
+        return True
     views, at = scope.store.views, scope.at
-    if isinstance(move.recorded.event, LatestMoved):
-        return _latest_before(scope, move.owner, at + 1) == move.after
-    row = views.find(AliasRow, at=at, slot=move.recorded.stream)
-    return row is not None and row.version_id == move.after
+    artifact = views.find(ArtifactRow, at=at, artifact_id=ArtifactId(move.owner))
+    collection = views.find(CollectionRow, at=at, collection_id=CollectionId(move.owner))
+    newest: VersionRow | LinkRow | None = None
+    if artifact is not None:
+        newest = catalog.latest_version(views, artifact, at)
+    elif collection is not None:
+        newest = catalog.latest_link(views, collection, at)
+    return newest is not None and newest.version_id == move.after
 
 
 def _latest_before(scope: Scope, owner: str, seq: int) -> str | None:
     row = scope.store.views.find(LatestRow, at=seq - 1, owner_id=owner)
     return row.version_id if row else None
+
+
+def _state(scope: Scope, version_id: str | None) -> str | None:
+    row, _ = scope.labels.row(VersionRow, version_id=version_id or "")
+    return row.state if row else None
 
 
 def _protected(scope: Scope, move: Move) -> bool:
@@ -163,6 +184,7 @@ REPORT: Final = Report(
                 flag("protected", "whether only admins might move it when it was put there"),
                 text("version_id", "the id of the version that it pointed at"),
                 text("version", "that version"),
+                counted("state", "whether it was committed, deleted or purged by then"),
                 moment("since", "since when"),
                 number("seq", "the event that put it there"),
                 text("actor", "the id of who had put it there"),
