@@ -138,22 +138,23 @@ def test_words_that_chance_could_make_are_refused() -> None:
 @pytest.mark.parametrize("journal", ["WAL", "DELETE"])
 @pytest.mark.parametrize("page", [512, 4096, 65536])
 def test_every_place_in_a_file_of_sqlite_is_found(tmp_path: Path, page: int, journal: str) -> None:
-    """Text of every length before the word, so that it is cut by the edge of a page in every way."""
-    missed = []
-    for number, length in enumerate(range(page * 2, page * 2 + (120 if page < 65536 else 8))):
-        file = tmp_path / f"{number}.sqlite3"
+    """SQLite fills its pages from the end of a text: it is what comes after the word that lets a page cut it."""
+    missed, forms = [], set()
+    for after in range(page - 4 - len(CANARY) - 4, page + 4):
+        file = tmp_path / f"{after}.sqlite3"
         with closing(sqlite3.connect(file, isolation_level=None)) as connection:
             connection.execute(f"PRAGMA page_size = {page}")
             connection.execute(f"PRAGMA journal_mode = {journal}")
             connection.execute("PRAGMA wal_autocheckpoint = 0")
             connection.execute("PRAGMA synchronous = OFF")
             connection.execute("CREATE TABLE t (text TEXT)")
-            before = page - 40 - (len(CANARY) + number) % 60
-            connection.execute("INSERT INTO t VALUES (?)", ("x" * (length + before % 7) + CANARY + "y" * 900,))
-            if not scan([CANARY], [str(file), *([f"{file}-wal"] if journal == "WAL" else [])]).hits:
-                missed.append(length)
+            connection.execute("INSERT INTO t VALUES (?)", ("x" * (page * 9 // 4) + CANARY + "y" * after,))
+            hits = scan([CANARY], [str(file), *([f"{file}-wal"] if journal == "WAL" else [])]).hits
+        forms |= {hit.form for hit in hits}
+        missed += [] if hits else [after]
         file.unlink()
     assert missed == []
+    assert forms == {"utf-8", "utf-8, cut by a page"}
 
 
 def test_what_was_deleted_without_overwriting_is_found(tmp_path: Path) -> None:
