@@ -25,7 +25,7 @@ from muniment.domain.errors import (
     MunimentError,
     NotFoundError,
     ProofError,
-    ReadOnlyError,
+    RolledBackError,
     SplitViewError,
 )
 from muniment.domain.key_chain import Rotation, split, trusted
@@ -191,13 +191,13 @@ def test_a8_a_database_that_was_put_back_is_not_written(tmp_path: Path) -> None:
         back = bootstrap.open_store(settings(home, **more))
         assert back.alarm is not None
         assert back.alarm.startswith(f"the database was rolled back: a witness saw {size} events, there are ")
-        with pytest.raises(ReadOnlyError, match="rolled back"):
+        with pytest.raises(RolledBackError, match="rolled back"):
             registries.create(back, "local", "silver")
         assert len(list(back.ledger.read())) == back.ledger.head().size < size
         assert [fault.kind for fault in fsck.check(back)] == ["witness"]
         back.ledger.close()
         (home / rollback.KEPT).unlink(missing_ok=True)
-    with pytest.raises(ReadOnlyError, match="rolled back"):
+    with pytest.raises(RolledBackError, match="rolled back"):
         bootstrap.open_store(settings(home, MUNIMENT_ACTOR="bob", MUNIMENT_WITNESS=str(seeing.path)))
 
 

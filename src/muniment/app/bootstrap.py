@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from hashlib import sha256
 from importlib.util import find_spec
@@ -89,8 +89,8 @@ def open_store(config: Config, *, source: str = "sdk", erasing_again: bool = Fal
     if not erasing_again and (home / noted.NOTES).exists():
         _require_erased(store)
     if alarm:
-        return evolve(_only_read(store, alarm), make_signer=store.make_signer)
-    return _only_read(store, replay.REFUSED) if replayed else store
+        return evolve(_only_read(store, rollback.refusal(alarm)), make_signer=store.make_signer)
+    return _only_read(store, partial(ReadOnlyError, replay.REFUSED)) if replayed else store
 
 
 def _require_erased(store: Store) -> None:
@@ -121,7 +121,7 @@ def _refusing(ledger: Ledger, alarm: str | None) -> Ledger:
         return ledger
     from muniment.adapters import read_only  # noqa: PLC0415 (loaded when nothing may be written)
 
-    return read_only.ledger(ledger, alarm)
+    return read_only.ledger(ledger, rollback.refusal(alarm))
 
 
 def _witnessed(config: Config, origin: str) -> Iterator[str]:
@@ -179,12 +179,12 @@ def _enter(ledger: Ledger, vault: Vault, config: Config, source: str) -> Context
     )
 
 
-def _only_read(store: Store, why: str) -> Store:
+def _only_read(store: Store, why: Callable[[], ReadOnlyError]) -> Store:
     """Return the store with nothing left that writes."""
     from muniment.adapters import read_only  # noqa: PLC0415 (loaded when a replay is opened)
 
     def sign() -> NoReturn:
-        raise ReadOnlyError(why)
+        raise why()
 
     return evolve(
         store,

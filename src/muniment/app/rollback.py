@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
 from muniment.app import keys
 from muniment.app.store import Store
 from muniment.domain.checkpoint import Checkpoint, SignedNote, log_name
-from muniment.domain.errors import ConflictError, MunimentError, StorageError
+from muniment.domain.errors import ConflictError, MunimentError, RolledBackError, StorageError
 from muniment.domain.ports import Ledger
 from muniment.domain.proof import Tree
 
@@ -42,6 +42,11 @@ def found(ledger: Ledger, notes: Iterable[str]) -> str | None:
                 "restore the right copy; until then it can be read, and nothing is written"
             )
     return None
+
+
+def refusal(alarm: str) -> Callable[[], RolledBackError]:
+    """Return what makes the error of whoever would write all the same."""
+    return lambda: RolledBackError(alarm)
 
 
 def keep(store: Store, note: str) -> int:

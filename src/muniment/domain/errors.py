@@ -9,7 +9,8 @@
      │   ├─ AliasReservedError        the alias means something else, such as v3
      │   ├─ AliasProtectedError       only an admin may move or remove the alias (also PermissionError)
      │   ├─ PermissionDeniedError     the role of the actor does not allow it (also PermissionError)
-     │   ├─ ReadOnlyError             the store shows a moment of another one and is not written (also PermissionError)
+     │   ├─ ReadOnlyError             the store is read and not written, such as a replay (also PermissionError)
+     │   │   └─ RolledBackError       a witness saw more of the ledger than there is, or other events
      │   ├─ TypeRefusedError          the artifact's type does not fit here
      │   ├─ NameTakenError            another live thing has this name
      │   ├─ VersionHeldError          aliases or links hold the version
@@ -65,7 +66,11 @@ class AliasProtectedError(PermissionDeniedError):
 
 
 class ReadOnlyError(RuleError, PermissionError):
-    """The store is a replay: it shows another one as it was at a moment, and nothing is written to it."""
+    """The store is read and nothing is written to it: it is a replay, which shows another one as it was."""
+
+
+class RolledBackError(ReadOnlyError):
+    """A witness saw more of the ledger than there is, or other events: it is read, and nothing is written."""
 
 
 class TypeRefusedError(RuleError):
