@@ -11,8 +11,10 @@ import pytest
 from muniment.app import (
     activities,
     approvals,
+    certificate,
     data_subjects,
     directory,
+    erasing_check,
     holds,
     lifecycle,
     pointers,
@@ -37,7 +39,10 @@ from muniment.domain.request import Right
 from muniment.domain.values import Digest, Role, RunId, Ttl
 from tests.acts import story
 from tests.app.scene import DAY, Scene
+from tests.app.test_erasing import erase, two
 from tests.stores import as_login
+
+__all__ = ["two"]
 
 Rows = dict[str, list[dict[str, Any]]]
 
@@ -310,3 +315,21 @@ def test_a_request_without_a_certificate_says_so_in_an_empty_sheet(scene: Scene,
     requests.identify(scene.store, asked.request_id, "passport")
     found = told(scene, tmp_path, "erasure-certificate", about=asked.request_id)
     assert found == {"certificate": [], "disposals": [], "residuals": []}
+
+
+def test_the_report_of_an_erasure_holds_the_certificate_as_it_was_issued(two: Scene, tmp_path: Path) -> None:
+    request_id = erase(two)
+    erasing_check.verify(two.store, request_id)
+    certificate.issue(two.store, request_id)
+    folder = tmp_path / "out"
+    making.bundle(two.store, reports.named("R10"), Wanted(("jsonl", "html"), about=request_id), folder)
+    (row,) = [json.loads(line) for line in (folder / "erasure-certificate-certificate.jsonl").read_text().splitlines()]
+    issued = certificate.parse(json.loads((folder / "certificate.json").read_text()))
+    assert row["sealed"] == issued.sealed
+    assert row["content"] == issued.to_json()
+    assert certificate.check(two.store, issued) == row["seq"]
+    assert row["found"] == row["erased"] + row["kept"] + row["residual"]
+    text = b"".join(path.read_bytes() for path in folder.iterdir())
+    assert b"x-ray" not in text
+    (register,) = [row for row in told(two, tmp_path, "requests")["requests"] if row["request_id"] == request_id]
+    assert (register["stage"], register["certificate_id"]) == ("certified", row["certificate_id"])

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Final
 
+from muniment.app import canonical
+from muniment.app import certificate as certificates
 from muniment.app.reports.declared import disposal_register, residual_copies
 from muniment.app.reports.person import request
 from muniment.app.reports.shape import About, Cells, Report, Scope, Sheet, json_, moment, number, text
@@ -49,6 +52,20 @@ def certificate(scope: Scope) -> Iterator[Cells]:
     )
 
 
+def files(scope: Scope, folder: Path, names: Sequence[str]) -> Iterator[str]:
+    """Write the certificate itself, as it was issued, and as a page; nothing if there is none (any more)."""
+    del names
+    for recorded in scope.store.ledger.read(until=scope.at, stream=StreamId(request(scope).request_id)):
+        if isinstance(recorded.event, CertificateIssued):
+            slot = recorded.event.content.slot
+            value = scope.store.vault.get_many([slot]).get(slot)
+            if value is not None:
+                issued = certificates.parse(value)
+                (folder / certificates.JSON_FILE).write_bytes(canonical.encode(issued.to_json()))
+                (folder / certificates.PAGE_FILE).write_text(certificates.page(issued), "utf-8")
+                yield from (certificates.JSON_FILE, certificates.PAGE_FILE)
+
+
 def disposals(scope: Scope) -> Iterator[Cells]:
     """Yield what was disposed of for the request."""
     about = request(scope).request_id
@@ -70,6 +87,7 @@ REPORT: Final = Report(
     needed=True,
     private=True,
     note="What is told as gone was verified absent in the listed places at that time, and not looked for elsewhere.",
+    files=files,
     sheets=(
         Sheet(
             "certificate",
