@@ -156,7 +156,8 @@ class Scan:
             if depth < DEEPEST:
                 self._open(data, range(start, min(start + WINDOW, size)), place, depth)
         pages = pages_of(data[:32], database=database)
-        for pattern, at in cut(data, self.patterns, pages) if pages and pages.size else ():
+        plain = [pattern for pattern in self.patterns if pattern.form == "utf-8"]
+        for pattern, at in cut(data, plain, pages) if pages and pages.size else ():
             self._hit(Pattern(pattern.content, pattern.canary, f"{pattern.form}, cut by a page"), place, at)
 
     def _open(self, data: Data, window: range, place: str, depth: int) -> None:
