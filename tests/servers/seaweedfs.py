@@ -30,6 +30,8 @@ KEY: Final = "muniment-tests"
 SECRET: Final = secrets.token_hex(20)
 REGION: Final = "us-east-1"
 SECONDS: Final = 90
+SOCKETS: Final = Path("/tmp")  # noqa: S108 (where the server puts them, whatever it is told)
+GRPC: Final = 10_000
 HIGHEST_PORT: Final = 50_000
 """Each port takes another one, 10,000 above it, for gRPC."""
 
@@ -41,6 +43,7 @@ class S3Server:
     endpoint: str
     process: subprocess.Popen[bytes]
     folder: Path
+    sockets: tuple[Path, ...]
 
     @property
     def environ(self) -> dict[str, str]:
@@ -81,6 +84,8 @@ class S3Server:
         self.process.kill()
         self.process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
+        for socket_ in self.sockets:
+            socket_.unlink(missing_ok=True)
 
 
 @define
@@ -142,7 +147,9 @@ def start() -> S3Server:
         "-volume.max=20000",
         "-volume.preStopSeconds=0",
         "-filer",
+        f"-filer.localSocket={folder / 'filer.sock'}",
         "-s3",
+        f"-s3.localSocket={folder / 's3.sock'}",
         f"-s3.port={s3}",
         "-s3.ip.bind=127.0.0.1",
         "-s3.port.iceberg=0",
@@ -162,7 +169,9 @@ def start() -> S3Server:
                 "WEED_MASTER_VOLUME_GROWTH_COPY_1": "1",  # a bucket begins with seven volumes otherwise
             },
         )
-    server = S3Server(f"http://127.0.0.1:{s3}", process, folder)
+    roles = {"master": master, "volume": volume, "filer": filer, "s3": s3}
+    sockets = tuple(SOCKETS / f"seaweedfs-{role}-grpc-{port + GRPC}.sock" for role, port in roles.items())
+    server = S3Server(f"http://127.0.0.1:{s3}", process, folder, sockets)
     try:
         _wait(server, s3)
     except BaseException:
