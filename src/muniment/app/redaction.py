@@ -27,6 +27,16 @@ def redact(store: Store, seqs: Iterable[int], *, request_id: str | None = None, 
     Events without words are left out, and what was redacted before stays so. Without *allow* another admin must have
     approved this very set of events. It can be done again after it was interrupted.
     """
+    gone = destroy(store, seqs, request_id=request_id, allow=allow)
+    store.ledger.rebuild()
+    projector.rebuild(store)
+    return len(gone)
+
+
+def destroy(
+    store: Store, seqs: Iterable[int], *, request_id: str | None = None, allow: Allow | None = None
+) -> tuple[int, ...]:
+    """Destroy the words of events as ``redact`` does, but leave the rows; return which events lost theirs."""
     wanted = sorted(set(seqs))
     fresh = tuple((seq, commit) for seq in wanted if (commit := _still_told(store, seq)) is not None)
     events = [recorded for seq, _ in fresh for recorded in store.ledger.read(after=seq - 1, until=seq)]
@@ -44,9 +54,7 @@ def redact(store: Store, seqs: Iterable[int], *, request_id: str | None = None, 
 
     if fresh:
         store.transact(Request("redact", None, request_id), decide)
-    store.ledger.rebuild()
-    projector.rebuild(store)
-    return len(fresh)
+    return tuple(seq for seq, _ in fresh)
 
 
 def target_of(seqs: Iterable[int]) -> str:

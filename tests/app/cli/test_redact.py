@@ -52,6 +52,9 @@ def test_the_check_says_what_was_redacted_and_finds_no_fault(muniment: Run, data
     store = bootstrap.open_store(load(actor="bob"))
     approvals.approve(store, proposed["proposal"])
     store.ledger.close()
+    tried = muniment("redact", str(seq), "--dry-run").out
+    assert tried == f"would destroy the words of 1 events: {seq}\nnothing was done\n"
+    assert "john-doe" in muniment("events").out
     assert muniment("redact", str(seq)).out == "destroyed the words of 1 events\n"
     checked = muniment("fsck")
     assert (checked.out, checked.err) == ("", "1 events were redacted with authorisation\nno faults\n")
@@ -61,6 +64,9 @@ def test_the_check_says_what_was_redacted_and_finds_no_fault(muniment: Run, data
 def test_scrubbing_says_what_may_be_there_still(muniment: Run, data: Path, own_home: Path) -> None:
     assert own_home
     muniment("artifact", "put", "-n", "mnist", str(data))
+    tried = muniment("scrub", "--dry-run")
+    assert "would be written anew: ledger.sqlite3\n" in tried.out
+    assert tried.err.endswith("nothing was done\n")
     done = muniment("scrub")
     assert (done.out, done.err) == ("", "nothing deleted is kept\n")
     assert muniment("fsck").err == "no faults\n"

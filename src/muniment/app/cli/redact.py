@@ -8,6 +8,7 @@ from muniment.app import approvals, clock, redaction
 from muniment.app import scrub as scrubbing
 from muniment.app.cli.frame import command, show_now, store
 from muniment.app.cli.show import Many, One, Shown, Values, printable
+from muniment.app.cli.trying import acted_on, dry_run_option
 from muniment.domain.approval import Act
 
 
@@ -17,7 +18,8 @@ from muniment.domain.approval import Act
 @click.argument("seqs", metavar="SEQ...", nargs=-1, type=click.IntRange(1), required=True)
 @click.option("--propose", is_flag=True, help="Ask another admin to agree; nothing is destroyed yet.")
 @click.option("--reason", metavar="TEXT", help="Why, with --propose.")
-def redact(seqs: tuple[int, ...], propose: bool, reason: str | None) -> Shown:
+@dry_run_option
+def redact(seqs: tuple[int, ...], propose: bool, reason: str | None, dry_run: bool) -> Shown:
     """Destroy the words of events for good: the names, aliases, tags and digests that they say.
 
     It takes two people: one proposes it, another approves it, and then it can be done. The events stay, with all
@@ -32,18 +34,28 @@ def redact(seqs: tuple[int, ...], propose: bool, reason: str | None) -> Shown:
         id_ = approvals.propose(opened, Act.REDACT, target, reason)
         text = f"proposed as {id_}; another admin runs: muniment approval approve {id_}"
         return One({"proposal": id_, "target": target}, text)
+    if dry_run:
+        gone = redaction.destroy(acted_on(opened, dry_run=True), seqs)
+        text = f"would destroy the words of {len(gone)} events: {', '.join(map(str, gone)) or 'none'}\nnothing was done"
+        return One({"dry_run": True, "redacted": list(gone)}, text)
     count = redaction.redact(opened, seqs)
     return One({"redacted": count}, f"destroyed the words of {count} events")
 
 
-@command(examples=("muniment scrub",))
+@command(examples=("muniment scrub --dry-run", "muniment scrub"))
+@dry_run_option
 @click.pass_context
-def scrub(context: click.Context) -> None:
+def scrub(context: click.Context, dry_run: bool) -> None:
     """Make files and tables forget what was deleted: free pages, logs, the cache, the memory of files.
 
     Everything is written anew, which takes as long as reading it and as much room again. Prints what may hold deleted
     bytes still, why, and when that ends.
     """
+    if dry_run:
+        there = [{"place": path.name} for path in scrubbing.files(store()) if path.exists()]
+        show_now(context, Many(there, line=lambda row: printable(f"would be written anew: {row['place']}")))
+        click.echo("the cache and the memory of unchanged files would be emptied; nothing was done", err=True)
+        return
     rows: list[Values] = [
         {"place": each.place, "why": each.why, "ends_at": None if each.ends_at is None else clock.to_text(each.ends_at)}
         for each in scrubbing.scrub(store())
