@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from hashlib import sha256
+from pathlib import Path
 
 import pytest
 
-from muniment.app import approvals, data_subjects, directory, fence, holds, redaction, requests
+import muniment
+from muniment.app import approvals, collect, data_subjects, directory, fence, holds, redaction, requests
 from muniment.app.download import manifest_of
 from muniment.app.erasing import Eraser, Step
 from muniment.app.leases import take
@@ -21,6 +23,7 @@ from muniment.domain.ports import BlobSource
 from muniment.domain.request import Exemption, Right, Verdict
 from muniment.domain.values import Digest, Role, VersionId
 from tests.app.scene import Scene
+from tests.stores import Clock
 
 FILES = {"ann.txt": "about ann", "bob.txt": "about bob", "both.txt": "about both"}
 
@@ -266,6 +269,41 @@ def test_nothing_is_attached_to_an_erased_subject(two: Scene) -> None:
     erase(two)
     with pytest.raises(SubjectErasedError):
         data_subjects.attach_entries(two.store, subject_id, two.find("people:v0").version.version_id, ["bob.txt"])
+
+
+def test_collecting_takes_no_whole_version_for_one_entry(two: Scene) -> None:
+    request_id = approved(two)
+    collect.act(two.store)
+    assert two.version(two.find("people:v0").version.version_id).state == "committed"
+    Eraser(two.store, request_id).fence()
+    collect.act(two.store)
+    assert paths(two, "people:v0") == ["ann.txt", "bob.txt", "both.txt"]
+
+
+def test_the_library_says_that_an_entry_was_erased(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MUNIMENT_SILENT", "true")
+    for name in ("ann.txt", "bob.txt"):
+        Path(name).write_text(f"about {name}")
+    artifact = muniment.Artifact("people", type="dataset")
+    for name in ("ann.txt", "bob.txt"):
+        artifact.add_file(name)
+    with muniment.init(project="p") as run:
+        run.log_artifact(artifact)
+        artifact.wait()
+    store = artifact.store
+    directory.set_organisation_role(store, "local", "ben", Role.ADMIN)
+    scene = Scene(store, Clock(), project_name="p")
+    data_subjects.attach_entries(store, ann(scene), VersionId(str(artifact.id)), ["ann.txt"])
+    erase(scene)
+    found = muniment.Api().artifact("p/people:v0")
+    with pytest.raises(GoneError, match="erased"):
+        found.get_entry("ann.txt")
+    with pytest.raises(KeyError, match="not contained"):
+        found.get_entry("eve.txt")
+    assert "ann.txt" not in capsys.readouterr().err
 
 
 def test_words_that_were_redacted_are_named_by_the_request(two: Scene) -> None:

@@ -110,7 +110,8 @@ class Planted:
 class Drill:
     """One drill in an empty *folder*; steps of the erasure in *without* are left out, to see that they are missed.
 
-    *places* are more places to search than the folder; *restorable* is false where no backup can be put back.
+    *places* are more places to search than the folder, and *settle* is called before each search, so that what waits in
+    memory is where it belongs. *restorable* is false where no backup can be put back.
     """
 
     folder: Path
@@ -118,6 +119,7 @@ class Drill:
     places: tuple[str, ...] = ()
     without: frozenset[Step] = frozenset()
     restorable: bool = True
+    settle: Callable[[], object] = lambda: None
     planted: Planted = field(factory=Planted.fresh)
     _store: Store | None = field(init=False, default=None)
     _request: str = field(init=False, default="")
@@ -196,7 +198,9 @@ class Drill:
         if self.restorable:
             copy_store(self.folder / HOME, self.folder.parent / f"{self.folder.name}-{BACKUP}")
         seen = {list(self.planted.words)[hit.canary - 1] for hit in found.hits}
-        return seen == set(PLAIN) and not found.unread, f"{len(seen)} words found, {len(SEALED)} are encrypted"
+        told = f"{len(seen)} words found, {len(SEALED)} are encrypted"
+        missed = [*sorted(set(PLAIN) - seen), *found.unread]
+        return not missed, f"{told}; not found: {', '.join(missed)}" if missed else told
 
     def _decided(self) -> tuple[bool, str]:
         store = self._opened()
@@ -278,6 +282,7 @@ class Drill:
             self._store = None
 
     def _everywhere(self) -> list[str]:
+        self.settle()
         return [str(self.folder), *self.places]
 
 

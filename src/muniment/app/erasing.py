@@ -101,6 +101,15 @@ class Eraser:
         self.store.transact(Request("fence erasure", None, self.request_id), decide)
         return plan
 
+    def tried(self) -> Plan:
+        """Return what would go, and change nothing; HeldError if it may not."""
+        row = requests.request(self.store.views, self.request_id)
+        _require_erasure(row)
+        plan = erasing_plan.saved(self.store, self.request_id) or erasing_plan.make(self.store, row)[0]
+        if row.stage not in DONE:
+            erasing_plan.require_free(self.store.views, self.store, plan, self.store.clock())
+        return plan
+
     def execute(self) -> RequestRow:
         """Do all that is to be done; ConflictError if uploads that began before are still running."""
         row = requests.request(self.store.views, self.request_id)

@@ -81,6 +81,10 @@ def test_an_erasure_is_led_to_its_certificate(people: Run, monkeypatch: pytest.M
     assert "takes two people" in people("request", "decide", id_, "approved", status=1).err
     approve(people, monkeypatch, "erase", id_)
     people("request", "decide", id_, "approved")
+    tried = people("request", "erase", id_, "--dry-run").out
+    assert tried.startswith("1 entries and 0 whole versions, 1 contents would be erased")
+    assert people("request", "execute", id_, "--dry-run", "--json").json["found"] == 1
+    assert people("request", "show", id_, "--json").json["stage"] == "decided"
     done = people("request", "erase", id_, "-o", "certificate", "--canary", "about ann", "--json").json
     assert (done["stage"], done["found"], done["erased"]) == ("certified", 1, 1)
     assert people("request", "erase", id_, "--json").json == done

@@ -13,6 +13,7 @@ import click
 from muniment.app import scan as scanning
 from muniment.app.cli.frame import group, settings, show_now
 from muniment.app.cli.show import Many, Shown, Values, printable
+from muniment.app.cli.trying import dry_run_option
 from muniment.domain.errors import InvalidValueError
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ def drill(context: click.Context) -> None:
 
 
 @compliance.command("erase-again", examples=("muniment compliance erase-again",))
-def erase_again() -> Shown:
+@dry_run_option
+def erase_again(dry_run: bool) -> Shown:
     """Erase again what came back because the store was restored from before an erasure.
 
     Until then such a store is not opened for anything else. Only an admin of the organization may.
@@ -84,6 +86,9 @@ def erase_again() -> Shown:
 
     opened = open_store(settings(), source="cli", erasing_again=True)
     click.get_current_context().call_on_close(opened.ledger.close)
+    if dry_run:
+        undone: list[Values] = [{"request_id": line.request_id} for line in erasures.undone(opened)]
+        return Many(undone, ("request_id",), "nothing came back")
     rows: list[Values] = [
         {"request_id": row.request_id, "erased": row.erased, "certificate_id": row.certificate_id}
         for row in erasures.again(opened)

@@ -12,6 +12,7 @@ from muniment.app import certificate, clock, data_subjects, erasing_check, reque
 from muniment.app import erasing as erasing_
 from muniment.app.cli.frame import group, show_now, store, texts
 from muniment.app.cli.show import Many, One, Shown, Values
+from muniment.app.cli.trying import dry_run_option
 from muniment.app.scoping import Scope
 from muniment.app.store import Store
 from muniment.domain.request import Exemption, Right, Stage, Verdict
@@ -130,9 +131,12 @@ def fence(id_: str) -> Shown:
 @request.command("execute", examples=(f"muniment request execute {ONE_ID}",))
 @one
 @click.option("--wait", type=click.FloatRange(0), default=30.0, show_default=True, help="Seconds to wait for uploads.")
-def execute(id_: str, wait: float) -> Shown:
+@dry_run_option
+def execute(id_: str, wait: float, dry_run: bool) -> Shown:
     """Erase what was decided, or say that what was asked for was done; can be repeated if it is interrupted."""
     opened = store()
+    if dry_run:
+        return _tried(opened, id_)
     if requests.request(opened.views, id_).right == Right.ERASURE.value:
         return _moved(erasing_.Eraser(opened, id_, wait).execute())
     return _moved(requests.execute(opened, id_))
@@ -172,10 +176,16 @@ def verify(context: click.Context, id_: str, canaries: tuple[str, ...], places: 
 @click.option("--wait", type=click.FloatRange(0), default=30.0, show_default=True, help="Seconds to wait for uploads.")
 @click.option("--canary", "canaries", metavar="TEXT", multiple=True, help="A word to look for; - reads one a line.")
 @click.option("--output", "-o", "folder", type=click.Path(path_type=Path), help="Write the certificate there.")
+@dry_run_option
 @click.pass_context
-def erase(context: click.Context, id_: str, wait: float, canaries: tuple[str, ...], folder: Path | None) -> None:
+def erase(
+    context: click.Context, id_: str, wait: float, canaries: tuple[str, ...], folder: Path | None, dry_run: bool
+) -> None:
     """Lead a request that was decided to its end: fence, erase, verify, certify."""
     opened = store()
+    if dry_run:
+        show_now(context, _tried(opened, id_))
+        return
     row = erasing_.Eraser(opened, id_, wait).execute()
     if row.stage == Stage.EXECUTED.value:
         found = erasing_check.verify(opened, id_, canaries=_words(canaries), places=_places(opened))
@@ -247,6 +257,22 @@ def _request(row: RequestRow) -> Values:
         "certificate_id": row.certificate_id,
     }
     return values
+
+
+def _tried(opened: Store, id_: str) -> One:
+    """Return what erasing would take away."""
+    plan = erasing_.Eraser(opened, id_).tried()
+    values = {
+        "found": plan.found,
+        "kept": plan.kept,
+        "entries": sum(map(len, plan.entries.values())),
+        "versions": len(plan.whole),
+        "contents": len(plan.going),
+        "shared": len(plan.shared),
+        "dry_run": True,
+    }
+    what = f"{values['entries']} entries and {values['versions']} whole versions, {values['contents']} contents"
+    return One(values, f"{what} would be erased, {values['shared']} shared contents stay\nnothing was done")
 
 
 def _moved(row: RequestRow) -> One:

@@ -139,7 +139,7 @@ def _subject(recorded: Recorded) -> Sequence[Change]:
             told = dict(enumerate(known(paths) or ()))
             return [Put(SubjectEntryRow(each, id_, version_id, told.get(at))) for at, each in enumerate(entry_ids)]
         case data_subject.EntriesDetached(entry_ids=entry_ids):
-            return [Close(SubjectEntryRow, (entry_id,)) for entry_id in entry_ids]
+            return [Close(SubjectEntryRow, (id_, entry_id)) for entry_id in entry_ids]
         case data_subject.SubjectFenced(request_id=request_id):
             return [_standing(id_, Standing.FENCED, request_id)]
         case data_subject.FenceLifted():

@@ -128,7 +128,7 @@ class SubjectEntryRow(Row):
 
     table = Table(
         "subject_entries",
-        ("entry_id",),
+        ("subject_id", "entry_id"),
         (),
         (
             Lookup(("subject_id",), "entry_id"),
