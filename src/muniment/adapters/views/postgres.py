@@ -206,4 +206,3 @@ def _apart(equal: dict[str, Cell]) -> tuple[frozenset[str], tuple[Cell, ...]]:
     """Return the names of the columns that must hold nothing, and the values of the others."""
     nothing = frozenset(name for name, cell in equal.items() if cell is None)
     return nothing, tuple(cell for cell in equal.values() if cell is not None)
-
