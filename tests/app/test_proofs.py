@@ -236,8 +236,6 @@ def test_other_facts_about_versions_are_proved(told: Scene, tmp_path: Path) -> N
     for text, about in (("images:v1", "ttl"), ("images:nowhere", None), ("images:v1", "linked")):
         with pytest.raises((NotFoundError, InvalidValueError)):
             prove_fact(told.store, text, about=about)
-    with pytest.raises(InvalidValueError, match="`latest` follows from several events"):
-        prove_fact(told.store, "images:latest")
 
 
 def test_a_link_is_proved(told: Scene, tmp_path: Path) -> None:

@@ -15,10 +15,10 @@ from muniment.app.subjects import address
 from muniment.app.subjects import subject as named
 from muniment.domain.checkpoint import SignedNote
 from muniment.domain.errors import InvalidValueError, NotFoundError, ProofError
-from muniment.domain.fact import DECIDING, LASTING, Judgement, judge
+from muniment.domain.fact import DECIDING, ENDING, LASTING, Judgement, judge
 from muniment.domain.ports import Recorded
 from muniment.domain.proof_file import InclusionFile
-from muniment.domain.rows import AliasRow, LinkRow, VersionRow
+from muniment.domain.rows import AliasRow, LatestRow, LinkRow, VersionRow
 from muniment.domain.values import LATEST, StreamId, VersionId, numbering_stream
 
 KIND: Final = "muniment-fact/v1"
@@ -81,8 +81,8 @@ def prove_fact(
 ) -> FactFile:
     """Return the proof of a fact about a version or an alias, ``name:v3`` or ``name:production``, at a moment.
 
-    *about* is ``alias``, ``created``, ``linked``, ``ttl`` or ``deleted``; without it a name with an alias is about the
-    alias, a version about its making. With *words* names and digests are shown too.
+    *about* is ``alias``, ``latest``, ``created``, ``linked``, ``ttl`` or ``deleted``; without it a name with an alias
+    is about the alias, a version about its making. With *words* names and digests are shown too.
     """
     prover = Prover.of(store, note)
     seq = min(as_of(store, "now" if at is None else at), prover.tree.size)
@@ -92,9 +92,12 @@ def prove_fact(
     if kind not in DECIDING:
         msg = f"nothing can be proved about {kind!r} — say one of {', '.join(DECIDING)}"
         raise InvalidValueError(msg)
-    stream, version = _alias(store, text, seq) if kind == "alias" else _version(store, text, kind, seq)
+    kind = "latest" if kind == "alias" and where.alias == LATEST else kind
+    stream, version = _decisive(store, text, kind, seq)
     run = _run(store, stream, kind, seq, prover.tree.size, version)
     context = [each for each in _context(store, run[0], version, seq, words=words) if each not in set(run)]
+    if kind == "linked":
+        context += _ends(store, run[0], prover.tree.size)
 
     def proofs(seqs: Iterable[int]) -> tuple[InclusionFile, ...]:
         return tuple(prover.event(each, words=words) for each in seqs)
@@ -111,15 +114,46 @@ def _micros(store: Store, at: str | int | None, seq: int) -> int:
 
 def _alias(store: Store, text: str, seq: int) -> tuple[StreamId, VersionId | None]:
     where = address(store, text)
-    if where.alias == LATEST:
-        msg = f"{text!r}: `latest` follows from several events — prove a version (name:v3) or another alias"
-        raise InvalidValueError(msg)
     owner = named(store, f"{text.partition(':')[0]}", seq).id
     row = store.views.find(AliasRow, at=seq, owner_id=owner, alias=where.alias)
     if row is None:
         msg = f"{text!r}: there was no such alias then, and that something is missing cannot be proved — see docs"
         raise NotFoundError(msg)
     return row.slot, row.version_id
+
+
+def _latest(store: Store, text: str, seq: int) -> tuple[StreamId, VersionId]:
+    """Return the stream that decides where ``latest`` points: of versions made or linked, or of moves by hand."""
+    where = address(store, text)
+    if where.index is not None or where.alias not in {LATEST, None}:
+        msg = f"{text!r} does not say `latest` — name it as {text.partition(':')[0]}:latest"
+        raise InvalidValueError(msg)
+    found = catalog.find(store.views, where, seq)
+    owner = found.artifact.artifact_id if found.collection is None else found.collection.collection_id
+    decisive = list(store.ledger.read(stream=numbering_stream(owner), until=seq))[-1]
+    moved = store.views.find(LatestRow, at=seq, owner_id=owner)
+    if moved is not None and moved.moved_seq > decisive.seq:
+        decisive = _event(store, moved.moved_seq)
+    facts = (getattr(decisive.event, name, None) for name in ("version_id", "to"))
+    if found.version.version_id not in facts:
+        msg = f"{text!r}: a newer version was taken away, so several events decide — prove a version, such as name:v3"
+        raise InvalidValueError(msg)
+    return decisive.stream, found.version.version_id
+
+
+def _ends(store: Store, linked: int, size: int) -> Iterator[int]:
+    """Yield the number of the first event up to a size that ends a link."""
+    event = _event(store, linked)
+    streams = (str(getattr(event.event, "link_id", "")), event.stream.split(":", 1)[0])
+    read = (each for stream in streams for each in store.ledger.read(after=linked, stream=StreamId(stream), until=size))
+    yield from sorted(each.seq for each in read if each.type in ENDING)[:1]
+
+
+def _decisive(store: Store, text: str, about: str, seq: int) -> tuple[StreamId, VersionId | None]:
+    """Return the stream of the event that decides, and the version that it is about."""
+    if about == "latest":
+        return _latest(store, text, seq)
+    return _alias(store, text, seq) if about == "alias" else _version(store, text, about, seq)
 
 
 def _version(store: Store, text: str, about: str, seq: int) -> tuple[StreamId, VersionId]:

@@ -26,10 +26,19 @@ DECIDING: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "created": ("version.created.1",),
     "linked": ("collection.linked.1",),
+    "latest": ("version.created.1", "collection.linked.1", "alias.latest-moved.1", "alias.latest-removed.1"),
 }
 """The types of events that decide a fact of each kind."""
-LASTING: Final = frozenset({"alias", "ttl", "deleted"})
+ENDING: Final = ("collection.unlinked.1", "collection.deleted.1")
+"""The types of events that end a link."""
+LASTING: Final = frozenset({"alias", "ttl", "deleted", "latest"})
 """The kinds that a later event in the same stream can change; the others happened or did not."""
+
+OTHERWISE: Final = (
+    "that `latest` had not moved otherwise by then, by hand or by a newer version, or because one was taken away: "
+    "that is what the ledger's owner says"
+)
+UNENDED: Final = "that the link did not end later, up to the checkpoint: that is what the ledger's owner says"
 
 Moment = Callable[[int], str]
 
@@ -97,8 +106,20 @@ def judge(about: str, at: int, run: Sequence[Shown], context: Sequence[Shown], m
         if each.recorded_at <= at and each.type in DECIDING[about]:
             msg = f"event {each.seq} changed it again before {moment(at)} — event {first.seq} does not decide"
             raise ProofError(msg)
-    proved = [_said(first, moment), *(line for each in context for line in _context(first, each))]
-    return Judgement(*_closing(about, at, run, proved, moment))
+    ends = [each for each in context if about == "linked" and _ends(first, each)]
+    meaning = [each for each in context if each not in ends]
+    proved = [_said(first, moment), *(line for each in meaning for line in _context(first, each))]
+    if about == "linked":
+        proved += [f"the link ended with event {each.seq}, recorded {moment(each.recorded_at)}" for each in ends]
+        return Judgement(tuple(proved), () if ends else (UNENDED,))
+    closed, unproved = _closing(about, at, run, proved, moment)
+    return Judgement(closed, (*unproved, OTHERWISE) if about == "latest" else unproved)
+
+
+def _ends(first: Shown, event: Shown) -> bool:
+    """Whether an event ends the link that the first one made, or the collection that it is in."""
+    of_link = event.stream in {first.facts["link_id"], first.stream.split(":", 1)[0]}
+    return event.type in ENDING and of_link and event.seq > first.seq
 
 
 def _closing(
@@ -128,6 +149,10 @@ def _said(event: Shown, moment: Moment) -> str:
         case "alias.moved.1":
             called = f", called {event.words['alias']!r}," if event.words and "alias" in event.words else ""
             return f"{happened}: alias {event.stream}{called} of {owner} points at version {facts['to']}"
+        case "alias.latest-moved.1":
+            return f"{happened}: `latest` of {owner} points at version {facts['to']}"
+        case "alias.latest-removed.1":
+            return f"{happened}: `latest` of {owner} points nowhere"
         case "alias.removed.1":
             return f"{happened}: alias {event.stream} of {owner} points nowhere"
         case "version.ttl-set.1":

@@ -341,7 +341,9 @@ DECIDING = {
     ),
     "created": ("version.created.1",),
     "linked": ("collection.linked.1",),
+    "latest": ("version.created.1", "collection.linked.1", "alias.latest-moved.1", "alias.latest-removed.1"),
 }
+ENDING = ("collection.unlinked.1", "collection.deleted.1")
 
 
 def check_fact(held, trust):
@@ -360,7 +362,19 @@ def check_fact(held, trust):
         )
         need(after.at > at or after.type not in DECIDING[held["about"]], "event %d changed it again" % after.seq)
     lines = [trust.check(first.note), first.line()] + ["with it: " + each.line() for each in context]
-    if held["about"] in ("alias", "ttl", "deleted"):
+    ends = [each for each in context if each.type in ENDING]
+    for each in ends:
+        of_link = each.stream in (first.facts.get("link_id"), first.stream.split(":")[0])
+        need(
+            held["about"] == "linked" and of_link and each.seq > first.seq,
+            "event %d says nothing about what is to be proved" % each.seq,
+        )
+        lines.append("the link ended with event %d, recorded %s" % (each.seq, moment(each.at)))
+    if held["about"] == "linked" and not ends:
+        lines.append("NOT proved: that the link did not end later, up to the checkpoint")
+    if held["about"] == "latest":
+        lines.append("NOT proved: that `latest` had not moved otherwise by then")
+    if held["about"] in ("alias", "ttl", "deleted", "latest"):
         last = run[-1]
         closed = "nothing else happened to it until %s: event %d came next" % (moment(at), last.seq)
         unproved = "NOT proved: that no event after %d changed it before %s" % (last.seq, moment(at))
