@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from muniment.adapters.ledger import beside
+from muniment.adapters.ledger import beside, lean
 from muniment.adapters.ledger.lean import PAGE, Row, leaf_of_row, look
 from muniment.adapters.ledger.pages import Pages, in_sqlite
 from muniment.adapters.ledger.record import Record, is_whole, leaf_of
@@ -224,6 +224,29 @@ def test_a_page_that_does_not_begin_where_it_should_is_not_clean(kept: Path) -> 
         assert look(0, rows, leaves) is None
         assert look(1, rows, leaves[:2]) is None
         assert look(1, [], []) is None
+
+
+def record(seq: int, **other: Any) -> Row:
+    return attrs.astuple(Record(**(FULL | {"seq": seq, "recorded_at": seq} | other)))
+
+
+def leaves_of(*rows: Row) -> list[tuple[int, bytes | None]]:
+    return [(seq, leaf_of_row(row)) for seq, row in enumerate(rows, 1)]
+
+
+def test_a_page_is_clean_only_if_number_and_time_grow_with_it() -> None:
+    good, late, far = record(1), record(2, recorded_at=1), record(3)
+    for rows, clean in (((good, record(2)), True), ((good, late), False), ((good, far), False)):
+        assert (look(0, rows, leaves_of(*rows)) is not None) == clean
+
+
+def test_a_page_says_that_it_is_about_a_redaction() -> None:
+    lost = {"words": None, "words_blind": None, "words_commit": b"c" * 32}
+    for other, redacted in (({}, False), (lost, True), ({"type": lean.REDACTED}, True)):
+        rows = (record(1), record(2, **other))
+        found = look(0, rows, leaves_of(*rows))
+        assert found is not None
+        assert found.redacted == redacted
 
 
 @pytest.fixture
