@@ -186,7 +186,7 @@ class Drill:
         data_subjects.attach(store, subject, TargetKind.ARTIFACT, whole.artifact_id)
         data_subjects.attach(store, subject, TargetKind.RUN, run.run_id)
         data_subjects.attach_entries(store, subject, shared.version_id, [said["entry"]])
-        download(store, catalog.find(store.views, address_of(store, "cohort:v0")), self.folder / "read")
+        download(store.through_cache(), catalog.find(store.views, address_of(store, "cohort:v0")), self.folder / "read")
         shutil.rmtree(self.folder / "read")
         self._request = requests_.receive(store, Right.ERASURE, subject, text=said["letter"]).request_id
         requests_.identify(store, self._request, said["seen"])
