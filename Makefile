@@ -50,7 +50,7 @@ check: .venv/dev.stamp
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache --no-logo
-	$(BIN)/python -m pytest --quiet --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest --quiet --numprocesses=auto --maxprocesses=4 --dist=loadfile --cov --cov-report=term:skip-covered
 	$(BIN)/python tests/wheel.py
 
 bench: .venv/dev.stamp
