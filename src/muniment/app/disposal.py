@@ -23,7 +23,8 @@ from muniment.domain.evidence import Check, Evidence, Method, Search, Trigger
 from muniment.domain.ports import BlobResult, Scratch, Transaction
 from muniment.domain.values import Digest, Json
 
-BATCH: Final = 500
+BATCH: Final = 4_000
+"""How many blobs go at once: a pack is written anew once for all of a batch that lie in it."""
 
 Held = Callable[[Transaction, Sequence[str]], set[str]]
 
