@@ -30,7 +30,8 @@ SMALL_BYTES: Final = 256 << 10
 FEW: Final = 16
 """Fewer small blobs than that, put together, are objects of their own: a pack for each version would be no gain."""
 BLOBS: Final = "sha256/"
-BATCH: Final = 1024
+BATCH: Final = 4096
+"""How many blobs go at once: a pack is written anew once for all of a batch that lie in it."""
 ROUNDS: Final = 100
 """How often others may be faster; each time, one of them has made progress."""
 
