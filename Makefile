@@ -50,7 +50,7 @@ check: .venv/dev.stamp
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache --no-logo
-	$(BIN)/python -m pytest --quiet --numprocesses=auto --maxprocesses=4 --dist=loadfile --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest --quiet --numprocesses=auto --maxprocesses=4 --dist=worksteal --cov --cov-report=term:skip-covered
 	$(BIN)/python tests/wheel.py
 
 bench: .venv/dev.stamp
@@ -62,6 +62,7 @@ bench: .venv/dev.stamp
 
 bench-slow: .venv/dev.stamp
 	$(BIN)/python benchmarks/reports.py
+	$(BIN)/python benchmarks/erasing.py
 
 torture: .venv/dev.stamp
 	$(BIN)/python -m tests.torture --write

@@ -142,7 +142,7 @@ def test_wherever_a_delete_ends_for_good_the_next_one_does_it(server: S3Server, 
         assert not result.done
         assert [each.error for each in store.delete_many(["packs/a"])] == [None]
         assert kept(server, bucket) == ["store/packs/aa"]
-    assert count == 4
+    assert count == 5
 
 
 def test_an_upload_goes_on_where_it_ended(server: S3Server, wire: Wire, tmp_path: Path) -> None:

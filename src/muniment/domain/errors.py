@@ -140,7 +140,7 @@ class StorageError(MunimentError):
 class StillThereError(StorageError):
     """A lock of the backend holds bytes that should go: until ``until``, in microseconds; ``None`` if nobody said."""
 
-    def __init__(self, what: str, until: int | None) -> None:
+    def __init__(self, what: str, until: int | None = None) -> None:
         super().__init__(what)
         self.until = until
 
