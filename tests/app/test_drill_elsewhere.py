@@ -14,7 +14,7 @@ from muniment.app import config
 from muniment.app.bootstrap import open_store
 from muniment.app.drill import Drill, Line
 from muniment.app.store import Store
-from tests.servers import postgres, seaweedfs
+from tests.servers import seaweedfs
 from tests.servers.postgres import PostgresServer
 from tests.servers.seaweedfs import S3Server
 
@@ -62,8 +62,11 @@ class Elsewhere:
 @pytest.fixture
 def elsewhere() -> Iterator[Elsewhere]:
     with pytest.MonkeyPatch.context() as patch:
-        server, database = seaweedfs.entered(patch), postgres.running()
-        yield Elsewhere(database, server, server.bucket(versioned=True), database.url())
+        server, database = seaweedfs.entered(patch), PostgresServer.started()  # its files hold nothing of other tests
+        try:
+            yield Elsewhere(database, server, server.bucket(versioned=True), database.url())
+        finally:
+            database.remove()
 
 
 def test_the_drill_is_green_on_postgresql_and_a_versioned_bucket(elsewhere: Elsewhere, tmp_path: Path) -> None:
