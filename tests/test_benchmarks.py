@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from muniment.app.erasing import Step
+
 
 def test_the_benchmark_of_proofs_runs() -> None:
     script = Path(__file__).parents[1] / "benchmarks" / "proofs.py"
@@ -15,3 +17,14 @@ def test_the_benchmark_of_proofs_runs() -> None:
     rows = [line.split("|")[1:-1] for line in done.stdout.splitlines() if line.startswith("| ")]
     assert len(rows) == 8
     assert any("by the clock" in what for what, *_ in rows)
+
+
+def test_the_benchmark_of_erasing_runs() -> None:
+    script = Path(__file__).parents[1] / "benchmarks" / "erasing.py"
+    done = subprocess.run([sys.executable, str(script), "--small"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in done.stdout.splitlines() if line[:2] == "| "]
+    steps = [step.value for step in Step]
+    assert [row[0] for row in rows[1:-1]] == ["fence", *steps, "record", "verify", "scan"]
+    assert rows[-1][0].startswith("all of it: 100 of 200 entries erased, ")
+    assert rows[-1][-1].startswith("30 s: ")
