@@ -206,8 +206,10 @@ class Staging:
         with self._claiming:
             if self._folder is None:
                 reclaim(self.store)
-                self._folder, lock = _claimed(self.store.staging)
-                self._remove = weakref.finalize(self, _discard, self._folder, lock, os.getpid())
+                folder, lock = self.store.staging / token_hex(16), list[int]()
+                self._remove = weakref.finalize(self, _discard, folder, lock, os.getpid())
+                lock.append(_claimed(folder))
+                self._folder = str(folder)
         return f"{self._folder}/{next(self._numbers):x}"
 
 
@@ -262,14 +264,13 @@ def _staged(path: str, digest: Digest, weak: str | None, source: BlobSource) -> 
 # --- folders of living and dead processes ----------------------------------------------------------------------------
 
 
-def _claimed(parent: Path) -> tuple[str, int]:
+def _claimed(folder: Path) -> int:
     """Make a folder and lock it; the lock falls with the process."""
-    with writing(), _turn(parent):
-        folder = parent / token_hex(16)
+    with writing(), _turn(folder.parent):
         folder.mkdir(0o700)
         lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    return str(folder), lock
+    return lock
 
 
 def _abandoned(parent: Path) -> list[tuple[Path, int]]:
@@ -307,12 +308,17 @@ def _turn(parent: Path) -> Iterator[None]:
         os.close(turn)
 
 
-def _discard(folder: str, lock: int, owner: int) -> None:
-    """Remove a folder, unless it belongs to the process that we were forked from."""
+def _discard(folder: Path, locks: list[int], owner: int) -> None:
+    """Remove a folder, unless it belongs to the process that we were forked from; who is interrupted begins again."""
     if os.getpid() == owner:
         with suppress(OSError):  # what stays is reclaimed by the next one
-            _emptied(Path(folder))
-    os.close(lock)
+            try:
+                _emptied(folder)
+            except BaseException:
+                _emptied(folder)
+                raise
+    while locks:
+        os.close(locks.pop())
 
 
 def _emptied(folder: Path) -> int:

@@ -76,16 +76,51 @@ class GroupCommit:
             raise
 
 
-@contextmanager
-def process_lock(path: Path) -> Iterator[None]:
-    """Hold the lock file, which the kernel lets go of when the process ends, however it ends."""
-    try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        msg = f"{path.name} cannot be opened ({error.strerror}) — check the permissions of the folder it is in"
-        raise StorageError(msg) from error
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
+@define(eq=False)
+class ProcessLock:
+    """A lock file, which the kernel lets go of when the process ends, however it ends.
+
+    It is held through one open file, so that a process that was interrupted before it could let go of the lock gets it
+    again instead of waiting for itself. Only one thread at a time may use it.
+    """
+
+    path: Path
+    _handle: int = -1
+    _process: int = 0
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the lock."""
+        handle = self._opened()
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            fcntl.flock(handle, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        handle, self._handle = self._handle, -1
+        if handle >= 0:
+            os.close(handle)
+
+    def _opened(self) -> int:
+        """Return the file, opened by this process and not taken away since."""
+        if self._handle >= 0 and not (self._process == os.getpid() and self._is_there()):
+            self.close()
+        if self._handle < 0:
+            try:
+                self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            except OSError as error:
+                name, why = self.path.name, error.strerror
+                msg = f"{name} cannot be opened ({why}) — check the permissions of the folder it is in"
+                raise StorageError(msg) from error
+            self._process = os.getpid()
+        return self._handle
+
+    def _is_there(self) -> bool:
+        try:
+            there, ours = self.path.stat(), os.fstat(self._handle)
+        except OSError:
+            return False
+        return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias, TypeVar
 from attrs import define, field
 
 from muniment.adapters.ledger import schema, tiles
-from muniment.adapters.ledger.batching import process_lock
+from muniment.adapters.ledger.batching import ProcessLock
 from muniment.adapters.ledger.recorder import CREATE
 from muniment.adapters.ledger.refolding import Kinds
 from muniment.adapters.ledger.sqlite_desk import SqlRows, fill_tiles
@@ -94,6 +94,10 @@ class LedgerFile:
     _apart: list[_Connection] = field(factory=list)
     _paused: list[threading.RLock] = field(factory=list)
     _opening: threading.RLock = field(factory=threading.RLock)
+    _lock: ProcessLock = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._lock = ProcessLock(self.path.with_suffix(".lock"))
 
     def open(self, rows: SqlRows, remake: Remake) -> str:
         """Make the file if it is not there, or bring it up to date; return the ledger's origin."""
@@ -157,7 +161,7 @@ class LedgerFile:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Be the one process that writes."""
-        with process_lock(self.path.with_suffix(".lock")):
+        with self._lock.held():
             yield
 
     def writer(self) -> sqlite3.Connection:
@@ -196,6 +200,7 @@ class LedgerFile:
             self._readers, self._apart, self._writer = {}, [], None
             for connection in connections:
                 connection.close()
+            self._lock.close()
 
     def pause(self) -> None:
         """Wait until no thread reads, and let none begin before *resume*."""
