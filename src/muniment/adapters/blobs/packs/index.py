@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -73,6 +74,21 @@ class PackIndex:
 
     file: Path
     _lines: dict[int, _Line] = field(init=False, factory=dict)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Be the only thread and process with this index that rewrites packs.
+
+        Otherwise one learns the pack that another has just put, before that one has taken its place in the index, and
+        carries on what is being deleted from it.
+        """
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        folder = os.open(self.file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(folder)
 
     def packs(self) -> dict[str, Known]:
         """Return all packs that are known, dropped ones too."""

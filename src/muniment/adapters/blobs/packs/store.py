@@ -94,7 +94,8 @@ class PackedBlobStore:
     def delete_many(self, digests: Iterable[Digest]) -> Iterator[BlobResult]:
         left = iter(digests)
         while batch := list(islice(left, BATCH)):
-            results = self._delete({digest for digest in batch if is_digest(digest)})
+            with self.index.alone():
+                results = self._delete({digest for digest in batch if is_digest(digest)})
             for digest in batch:
                 yield results.pop(digest, BlobResult(digest, done=False))
 
