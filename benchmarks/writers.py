@@ -109,7 +109,7 @@ def own_server(ended: ExitStack) -> str:
 
     server = PostgresServer.started()
     ended.callback(server.remove)
-    return server.url()
+    return server.base()
 
 
 def main() -> None:
