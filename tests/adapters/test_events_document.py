@@ -72,7 +72,7 @@ A *TTL* is `{"micros":…,"rule":…}`, its rule `inherit`, `never` or `after`, 
 Their ending is `delete` or `review`, their start `created`, `last-used`, `unlinked` or `superseded`.
 *Evidence* is `{"blobs":…,"copies":…,"disposal_id":…,"method":…,"residual":…,"size":…,"verified_by":[…]}`.
 Its method is `deleted`, `pack-rewritten`, `key-destroyed` or `already-absent`;
-it was verified by `memory`, `files`, `objects`, `versions` (with markers and unfinished uploads) or `footers` (of packs).
+it was verified by `memory`, `files`, `objects`, `versions` (with markers, unfinished uploads) or `footers` (of packs).
 The *class* of an event (governance, change, access, security) decides how long it is kept.
 A `?` marks a field that may be absent.
 """
