@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -44,6 +45,9 @@ def command(arguments: Sequence[str], point: int, sent: signal.Signals, err: Pat
             Points(point, sent).arm()
             status = main(arguments)
             sys.setprofile(None)
+            for thread in threading.enumerate():  # a program that ends waits for its threads
+                if thread is not threading.current_thread() and not thread.daemon:
+                    thread.join()
         os._exit(status)
 
     return Ended(forked(act), err.read_text())
@@ -58,7 +62,7 @@ def opened() -> Store:
     return bootstrap.open_store(config.load())
 
 
-def nothing_half_done(store: Store) -> None:
+def nothing_half_done(store: Store, how: object = None) -> None:
     assert [fault.text for fault in fsck.check(store)] == []
     assert store.ledger.scratch.items(leases.LEASE) == []
     deleting = [
@@ -66,7 +70,8 @@ def nothing_half_done(store: Store) -> None:
     ]
     assert deleting == []
     staging = store.staging
-    assert [path.name for path in (staging.iterdir() if staging.is_dir() else ()) if path.name != "lock"] == []
+    left = [path.name for path in (staging.iterdir() if staging.is_dir() else ()) if path.name != "lock"]
+    assert left == [], how
     halves = store.config.path("blobs", "blobs") / "tmp"
     assert list(halves.iterdir()) == []
 
@@ -99,7 +104,7 @@ def test_a_put_that_is_stopped_anywhere_leaves_nothing_half_done(
         assert "Traceback" not in ended.err, (point, ended.err)
         assert (ended.status, ended.err.strip()) in {(status, said), (0, ""), before(sent)}, point
         store = opened()
-        nothing_half_done(store)
+        nothing_half_done(store, (point, ended))
         left = {run for run in states() if run != "finished"}
         assert left <= {state}, point
         stopped += bool(ended.status)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -32,6 +33,8 @@ Policy: TypeAlias = Literal["mutable", "immutable"]
 POLICIES: Final[tuple[Policy, ...]] = ("mutable", "immutable")
 LOCK: Final = "lock"
 HASHING: Final = "hashing"
+TRIES: Final = 100
+PAUSE_SECONDS: Final = 0.01
 CHUNK: Final = 512
 """How many files are looked at before the first of them is read."""
 
@@ -311,14 +314,23 @@ def _turn(parent: Path) -> Iterator[None]:
 def _discard(folder: Path, locks: list[int], owner: int) -> None:
     """Remove a folder, unless it belongs to the process that we were forked from; who is interrupted begins again."""
     if os.getpid() == owner:
-        with suppress(OSError):  # what stays is reclaimed by the next one
-            try:
-                _emptied(folder)
-            except BaseException:
-                _emptied(folder)
-                raise
+        try:
+            _remove_all(folder)
+        except BaseException:
+            _remove_all(folder)
+            raise
     while locks:
         os.close(locks.pop())
+
+
+def _remove_all(folder: Path) -> None:
+    """Remove a folder into which threads that are ending may still write; what stays is reclaimed by the next one."""
+    for _ in range(TRIES):
+        with suppress(OSError):
+            _emptied(folder)
+        if not folder.exists():
+            return
+        time.sleep(PAUSE_SECONDS)
 
 
 def _emptied(folder: Path) -> int:
