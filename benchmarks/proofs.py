@@ -30,7 +30,7 @@ from muniment.adapters.views import sqlite as rows
 from muniment.app import clock
 from muniment.domain.artifact import VersionCreated
 from muniment.domain.merkle import leaf_hash
-from muniment.domain.ports import Append, Command, Context, Outcome
+from muniment.domain.ports import Append, Command, Context, Decide, Outcome
 from muniment.domain.proof import Tree, verify_inclusion
 from muniment.domain.values import CommandId, Digest, OrganisationId, PrincipalId, StreamId, VersionId
 from report import machine, replace_table
@@ -52,8 +52,12 @@ def fill(path: Path, events: int) -> None:
     with closing(opened(path)) as ledger:
         for first in range(0, events, BATCH):
             made = tuple(created(number) for number in range(first, min(first + BATCH, events)))
-            append = Append(StreamId(f"{'a' * 32}:n"), first, made)
-            ledger.transact(Command(CommandId(f"{first:032x}"), CONTEXT), lambda _, append=append: Outcome((append,)))  # type: ignore[misc]
+            ledger.transact(Command(CommandId(f"{first:032x}"), CONTEXT), appending(first, made))
+
+
+def appending(first: int, made: tuple[VersionCreated, ...]) -> Decide:
+    """Return the decision to append events to one stream."""
+    return lambda _: Outcome((Append(StreamId(f"{'a' * 32}:n"), first, made),))
 
 
 def created(number: int) -> VersionCreated:

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any, NoReturn
 
 import psycopg
-from eventsourcing.persistence import ApplicationRecorder, IntegrityError, Notification, StoredEvent
+from eventsourcing.persistence import ApplicationRecorder, IntegrityError, Notification, NotSupportedError, StoredEvent
 
 from muniment.adapters.ledger.core import guarded
 from muniment.adapters.ledger.postgres import PostgresLedger, asking
@@ -98,7 +98,9 @@ class PostgresRecorder(ApplicationRecorder):
 
     def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> NoReturn:
         """Refuse: projections ask for what is new by its number."""
-        raise NotImplementedError
+        del gt, topics
+        msg = "the ledger tells nobody of new events: read it from a number on"
+        raise NotSupportedError(msg)
 
 
 def _record(seq: int, event: StoredEvent) -> Record:

@@ -17,7 +17,7 @@ from uuid import uuid4
 
 import eventsourcing.cryptography
 import pytest
-from eventsourcing.persistence import AggregateRecorder, IntegrityError, StoredEvent
+from eventsourcing.persistence import AggregateRecorder, IntegrityError, NotSupportedError, StoredEvent
 from eventsourcing.sqlite import SQLiteDatastore
 
 sys.modules.setdefault("eventsourcing.cipher", eventsourcing.cryptography)
@@ -140,7 +140,9 @@ class TestAggregatesInPostgres(InPostgres, AggregateRecorderTestCase):
 
 
 class TestApplicationInPostgres(InPostgres, ApplicationRecorderTestCase[PostgresRecorder]):
-    pass
+    def test_nobody_is_told_of_new_events(self) -> None:
+        with pytest.raises(NotSupportedError, match="read it from a number on"):
+            self.create_recorder().subscribe()
 
 
 class TestOrderInPostgres(InPostgres, NonInterleavingNotificationIDsBaseCase):
