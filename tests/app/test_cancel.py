@@ -229,6 +229,17 @@ def test_a_forked_worker_dies_of_sigterm_as_before() -> None:
     assert states() == ["finished"]
 
 
+def test_a_forked_worker_that_logs_itself_unwinds_too() -> None:
+    text = (
+        "import os, signal\nimport muniment as wandb\nrun = wandb.init(id='r')\n"
+        "if (pid := os.fork()) == 0:\n    with wandb.init(id='worker'):\n        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "143", done.stderr
+    assert sorted(states()) == ["crashed", "finished"]
+
+
 def test_a_second_sigterm_ends_the_process_at_once() -> None:
     text = (
         "import os, signal\nimport muniment as wandb\nrun = wandb.init(id='r')\n"

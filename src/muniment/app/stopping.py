@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Final
 
+from attrs import field, frozen
+
 TERMINATED: Final = 128 + signal.SIGTERM
 """The exit status of a program that SIGTERM ended, as shells tell it."""
 
@@ -21,25 +23,39 @@ class Terminated(SystemExit):
         super().__init__(TERMINATED)
 
 
+@frozen(eq=False)
+class _Unwind:
+    """What SIGTERM does in the process that asked for it; in one forked from it, what it would have done without."""
+
+    tell: Callable[[Terminated], None]
+    owner: int = field(init=False, factory=os.getpid)
+
+    @property
+    def is_inherited(self) -> bool:
+        return os.getpid() != self.owner
+
+    def __call__(self, _signal: int, _frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if self.is_inherited:
+            os.kill(os.getpid(), signal.SIGTERM)
+            return
+        error = Terminated()
+        self.tell(error)
+        raise error
+
+
 def unwind_on_sigterm(tell: Callable[[Terminated], None] = lambda _: None) -> None:
     """Let SIGTERM raise Terminated in the main thread, after *tell* has heard of it.
 
     Nothing is changed if the program has decided what SIGTERM does, or outside of the main thread. In a process that
-    is forked afterwards SIGTERM does what it did before, and a second one ends the process at once.
+    is forked afterwards SIGTERM does what it did before, until that process asks for this itself, and a second one
+    ends the process at once.
     """
-    owner = os.getpid()
-
-    def unwind(_signal: int, _frame: FrameType | None) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        if os.getpid() != owner:
-            os.kill(os.getpid(), signal.SIGTERM)
-            return
-        error = Terminated()
-        tell(error)
-        raise error
-
-    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, unwind)
+    if threading.current_thread() is not threading.main_thread():
+        return
+    found = signal.getsignal(signal.SIGTERM)
+    if found is signal.SIG_DFL or (isinstance(found, _Unwind) and found.is_inherited):
+        signal.signal(signal.SIGTERM, _Unwind(tell))
 
 
 @contextmanager

@@ -30,6 +30,7 @@ def watch() -> None:
 
     As with W&B, the status is what ``sys.exit`` was told last.
     """
+    unwind_on_sigterm(_asked)
     if _Exit.watching:
         return
     _Exit.watching = True
@@ -39,19 +40,19 @@ def watch() -> None:
         _Exit.failed, _Exit.error = True, error
         before(kind, error, trace)
 
-    def asked(error: Terminated) -> None:
-        _Exit.error = error
-
     def left(status: str | int | None = None, /) -> NoReturn:
         _Exit.failed = bool(status)
         leave(status)
 
     sys.excepthook, sys.exit = hook, left
-    unwind_on_sigterm(asked)
     atexit.register(_leave)
     # Earlier than atexit, because by then no thread may be started any more.
     register = getattr(threading, "_register_atexit", atexit.register)
     register(_finish_forgotten)
+
+
+def _asked(error: Terminated) -> None:
+    _Exit.error = error
 
 
 def _finish_forgotten() -> None:
