@@ -12,12 +12,11 @@ from hypothesis import strategies as st
 from muniment.app import catalog, diff, directory, lifecycle
 from muniment.app.diff import Window
 from muniment.app.differences import between
-from muniment.app.labels import ERASED_TEXT
 from muniment.app.store import Store
 from muniment.domain.errors import InvalidValueError
 from muniment.domain.ports import Ledger
 from muniment.domain.rows import ROWS, TimelineRow, VersionRow
-from muniment.domain.values import Role, Ttl, VersionId
+from muniment.domain.values import ERASED_TEXT, Role, Ttl, VersionId
 from tests.acts import story
 from tests.adapters import test_ledger_machine as machine
 from tests.app.scene import DAY, Scene

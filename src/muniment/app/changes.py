@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from attrs import define, field, frozen
 
 from muniment.app import catalog, clock, directory
-from muniment.app.labels import ERASED_TEXT, Labels
+from muniment.app.labels import Labels
 from muniment.app.store import Store
 from muniment.domain import alias, artifact, collection, organisation, principal, project, registry, run, team, version
 from muniment.domain.ports import Recorded
@@ -30,7 +30,7 @@ from muniment.domain.rows import (
     TeamRow,
     VersionRow,
 )
-from muniment.domain.values import Json, PrincipalId, SlotId, TtlRule, owner_of
+from muniment.domain.values import ERASED_TEXT, Json, PrincipalId, SlotId, TtlRule, owner_of
 
 
 @frozen

@@ -11,7 +11,7 @@ from attrs import asdict, define, field, fields, frozen
 from muniment.app import catalog, directory
 from muniment.app.changes import Change, ttl_of
 from muniment.app.diff import RowChange, Scope, Window, rows
-from muniment.app.labels import ERASED_TEXT, Labels
+from muniment.app.labels import Labels
 from muniment.app.store import Store
 from muniment.domain.rows import (
     AcceptedTypeRow,
@@ -35,7 +35,7 @@ from muniment.domain.rows import (
     TeamRow,
     VersionRow,
 )
-from muniment.domain.values import LATEST, Json, PrincipalId, SlotId
+from muniment.domain.values import ERASED_TEXT, LATEST, Json, PrincipalId, SlotId
 from muniment.domain.version import State
 
 Act: TypeAlias = Literal["made", "removed", "changed", "moved", "deleted", "restored", "let go", "purged"]

@@ -10,13 +10,13 @@ from attrs import frozen
 
 from muniment.app import clock, directory
 from muniment.app.changes import Change, changes_of
-from muniment.app.labels import ERASED_TEXT, Label, Labels
+from muniment.app.labels import Label, Labels
 from muniment.app.listing import Page, Paging
 from muniment.app.store import Store
 from muniment.domain.errors import InvalidValueError
 from muniment.domain.ports import Recorded
 from muniment.domain.rows import ArtifactRow, TimelineRow, VersionRow
-from muniment.domain.values import Json, Micros, PrincipalId, owner_of
+from muniment.domain.values import ERASED_TEXT, Json, Micros, PrincipalId, owner_of
 
 
 @frozen

@@ -21,13 +21,9 @@ from muniment.domain.rows import (
     TimelineRow,
     VersionRow,
 )
-from muniment.domain.values import REGISTRY_PREFIX
+from muniment.domain.values import ERASED_TEXT, REGISTRY_PREFIX
 
 R = TypeVar("R", bound=Row)
-
-ERASED_TEXT = "[erased]"
-"""What stands where a name or a value was forgotten on purpose."""
-
 
 KINDS: Final[dict[str, tuple[type[Row], str]]] = {
     "version": (VersionRow, "version_id"),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from attrs import frozen
 
 from muniment.app import catalog, directory, registries
-from muniment.app.labels import ERASED_TEXT, Label, Labels
+from muniment.app.labels import Label, Labels
 from muniment.app.names import Address
 from muniment.app.store import Store
 from muniment.domain.rows import (
@@ -18,7 +18,16 @@ from muniment.domain.rows import (
     LinkRow,
     VersionRow,
 )
-from muniment.domain.values import LATEST, Micros, PrincipalId, StreamId, VersionId, latest_stream, version_index
+from muniment.domain.values import (
+    ERASED_TEXT,
+    LATEST,
+    Micros,
+    PrincipalId,
+    StreamId,
+    VersionId,
+    latest_stream,
+    version_index,
+)
 
 
 @frozen

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from muniment.app.labels import ERASED_TEXT, Labels
+from muniment.app.labels import Labels
 from muniment.app.store import Store
 from muniment.app.subjects import subject
 from muniment.domain.errors import InvalidValueError, NotFoundError
 from muniment.domain.hold import ScopeKind
 from muniment.domain.ports import Views
 from muniment.domain.rows import DataSubjectRow
+from muniment.domain.values import ERASED_TEXT
 
 KINDS: Final = {
     "organization": ScopeKind.ORGANISATION,

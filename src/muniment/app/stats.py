@@ -12,11 +12,10 @@ from muniment.app.reach import sites
 from muniment.app.store import Store
 from muniment.domain.ports import Views
 from muniment.domain.rows import ArtifactRow, ProjectRow, TeamRow, VersionRow
-from muniment.domain.values import ArtifactId, ProjectId
+from muniment.domain.values import ERASED_TEXT, ArtifactId, ProjectId
 from muniment.domain.version import State
 
 PAGE = 1000
-ERASED = "[erased]"
 
 
 @frozen
@@ -104,5 +103,5 @@ def _projects(views: Views, sums: dict[ProjectId | None, _Sum]) -> Iterator[Proj
         for project in views.select(ProjectRow, team_id=team.team_id, order="name"):
             artifacts = views.count(ArtifactRow, project_id=project.project_id, order="name")
             found = sums.get(project.project_id, _Sum())
-            name = f"{team.name or ERASED}/{project.name or ERASED}"
+            name = f"{team.name or ERASED_TEXT}/{project.name or ERASED_TEXT}"
             yield ProjectStats(name, artifacts, found.versions, found.size)

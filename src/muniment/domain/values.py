@@ -51,6 +51,8 @@ class Erased(enum.Enum):
 
 
 ERASED: Final = Erased.ERASED
+ERASED_TEXT: Final = "[erased]"
+"""What people are shown in the place of what was forgotten on purpose."""
 WORDS: Final = "words"
 Words: TypeAlias = Annotated[T | Erased, WORDS]
 """An event field that people typed or that names content: it can be redacted, and then reads ``ERASED``."""

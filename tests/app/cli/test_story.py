@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from muniment.app.bootstrap import open_store
-from muniment.app.cli.events import Reading, Wanted, plain
+from muniment.app.cli.events import Reading, Wanted
 from muniment.app.config import load
 from muniment.app.directory import create_team
-from muniment.domain.values import ERASED, Personal, Role, SlotId
 from tests.app.cli.conftest import Run
 
 
@@ -159,12 +158,6 @@ def test_following_shows_what_happens_from_now_on(muniment: Run, own_home: Path)
         next(rows)
     store.ledger.close()
     assert pauses == [size, size + 2]
-
-
-def test_what_was_forgotten_reads_as_erased() -> None:
-    assert plain(ERASED) == "[erased]"
-    assert plain((Role.ADMIN, 1, None)) == ["admin", 1, None]
-    assert plain(Personal(SlotId("s"), "c")) == {"slot": "s", "commit": "c"}
 
 
 def test_a_run_shows_its_inputs_and_outputs(promoted: int, muniment: Run) -> None:

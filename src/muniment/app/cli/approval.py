@@ -13,7 +13,7 @@ from muniment.app.cli.trying import acted_on, dry_run_option, tried
 from muniment.app.store import Store
 from muniment.domain.approval import Act
 from muniment.domain.rows import ProposalRow
-from muniment.domain.values import PrincipalId
+from muniment.domain.values import ERASED_TEXT, PrincipalId
 
 COLUMNS = ("proposal_id", "act", "target", "state", "proposed_by", "expires_at")
 
@@ -92,4 +92,4 @@ def _proposal(opened: Store, row: ProposalRow, *, reveal: bool = False) -> Value
 
 def login(opened: Store, id_: PrincipalId | None) -> str | None:
     """Return who a principal is; ``None`` if there is none."""
-    return None if id_ is None else directory.logins(opened, {id_}).get(id_, "[erased]")
+    return None if id_ is None else directory.logins(opened, {id_}).get(id_, ERASED_TEXT)

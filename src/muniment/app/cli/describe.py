@@ -7,9 +7,10 @@ from typing import Any
 from muniment.app import catalog, clock, directory, lifecycle
 from muniment.app.catalog import Found
 from muniment.app.cli.frame import texts
-from muniment.app.labels import ERASED_TEXT, Labels
+from muniment.app.labels import Labels
 from muniment.app.store import Store
 from muniment.domain.rows import TagRow
+from muniment.domain.values import ERASED_TEXT
 
 
 def version(opened: Store, found: Found, at: int | None = None) -> dict[str, Any]:

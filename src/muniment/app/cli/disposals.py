@@ -14,12 +14,11 @@ from muniment.app.reach import name_of
 from muniment.app.store import Store
 from muniment.domain.errors import InvalidValueError
 from muniment.domain.rows import DisposalRow, ResidualRow, VersionRow
-from muniment.domain.values import Micros, VersionId
+from muniment.domain.values import ERASED_TEXT, Micros, VersionId
 
 PAGE = 500
 GONE = ("at", "name", "trigger", "place", "method", "verified_by", "blobs", "bytes", "residual")
 LEFT = ("found_at", "place", "why", "copies", "ends_at", "disposal_id")
-FORGOTTEN = "[erased]"
 
 
 @command(examples=("muniment disposals", "muniment disposals mnist:v0", "muniment disposals --since 2026-03-01 --json"))
@@ -89,7 +88,7 @@ def _left(opened: Store, since: Micros | None) -> Iterator[Values]:
 
 
 def _place(place: str | None) -> str:
-    return FORGOTTEN if place is None else place or OWN_NAME
+    return ERASED_TEXT if place is None else place or OWN_NAME
 
 
 def _time(micros: Micros | None) -> str | None:

@@ -15,11 +15,12 @@ from attrs import frozen
 from muniment.app import clock, directory, subjects
 from muniment.app.cli.frame import command, seq_at, store
 from muniment.app.cli.show import Many, Shown, Values, printable
+from muniment.app.fields import plain_fields
 from muniment.app.projections import audit
 from muniment.app.store import Store
 from muniment.domain.ports import Recorded
 from muniment.domain.rows import TimelineRow
-from muniment.domain.values import Audit, Erased, Personal, owner_of
+from muniment.domain.values import ERASED_TEXT, Audit, owner_of
 
 LAST: Final = 20
 CHUNK: Final = 500
@@ -180,30 +181,13 @@ class Reading:
             "source": recorded.source,
             "command": recorded.command,
             "event_id": recorded.event_id,
-            "event": {name: plain(value) for name, value in attrs.asdict(recorded.event, recurse=False).items()},
+            "event": plain_fields(recorded.event),
         }
 
     def _login(self, actor: Any) -> str:  # noqa: ANN401 (a principal's id)
         if actor not in self.logins:
-            self.logins[actor] = directory.logins(self.opened, {actor}).get(actor, "[erased]")
+            self.logins[actor] = directory.logins(self.opened, {actor}).get(actor, ERASED_TEXT)
         return self.logins[actor]
-
-
-def plain(value: Any) -> Any:  # noqa: ANN401 (whatever a field of an event holds)
-    """Return the value of an event's field as JSON."""
-    match value:
-        case Erased():
-            return "[erased]"
-        case Personal(slot=slot, commit=commit):
-            return {"slot": slot, "commit": commit}
-        case tuple() | list():
-            return [plain(each) for each in value]
-        case None | str() | int() | float():
-            return value
-        case _ if attrs.has(type(value)):
-            return {name: plain(each) for name, each in attrs.asdict(value, recurse=False).items()}
-        case _:
-            return value.value
 
 
 def _line(row: Values) -> str:

@@ -206,5 +206,7 @@ def seq_at(opened: Store, moment: str | None) -> int | None:
 
 def texts(opened: Store, *slots: SlotId | None) -> list[Any]:
     """Return personal values by their slots: ``None`` where there is none, ``[erased]`` where it was forgotten."""
+    from muniment.domain.values import ERASED_TEXT  # noqa: PLC0415 (help needs none of it)
+
     values = opened.vault.get_many({slot for slot in slots if slot is not None})
-    return [None if slot is None else values.get(slot, "[erased]") for slot in slots]
+    return [None if slot is None else values.get(slot, ERASED_TEXT) for slot in slots]

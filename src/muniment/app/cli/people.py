@@ -15,7 +15,7 @@ from muniment.app.store import Store
 from muniment.domain.errors import InvalidValueError
 from muniment.domain.rows import MemberRow, OrganisationRow, TeamRow
 from muniment.domain.team import TtlSetters
-from muniment.domain.values import PrincipalId, Role, TeamId
+from muniment.domain.values import ERASED_TEXT, PrincipalId, Role, TeamId
 
 ROLES = click.Choice([role.value for role in Role])
 NEVER = "never"
@@ -183,7 +183,7 @@ def members(opened: Store, scope: str) -> Many:
         if found is not None:
             logins[row.member_id] = str(found.name)
     listed = [
-        {"member": logins.get(row.member_id, "[erased]"), "kind": row.member_kind, "role": row.role} for row in rows
+        {"member": logins.get(row.member_id, ERASED_TEXT), "kind": row.member_kind, "role": row.role} for row in rows
     ]
     return Many(sorted(listed, key=lambda each: each["member"]), ("member", "kind", "role"), "nobody")
 

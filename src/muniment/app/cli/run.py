@@ -10,14 +10,14 @@ from muniment.app import clock, directory, listing, runs
 from muniment.app.cli.frame import as_of_option, group, page_options, project_of, seq_at, store, texts
 from muniment.app.cli.show import Many, One, Shown
 from muniment.app.cli.trying import acted_on, dry_run_option, tried
-from muniment.app.labels import ERASED_TEXT, Labels
+from muniment.app.labels import Labels
 from muniment.app.listing import Paging
 from muniment.app.store import Store
 from muniment.app.subjects import ID, subject
 from muniment.domain.errors import NotFoundError
 from muniment.domain.rows import RunRow
 from muniment.domain.run import RunState
-from muniment.domain.values import RunId
+from muniment.domain.values import ERASED_TEXT, RunId
 
 EDGES = 100
 

@@ -10,7 +10,7 @@ from muniment.app.cli.frame import as_of_option, command, find, seq_at, store
 from muniment.app.cli.show import Many, Shown
 from muniment.app.store import Store
 from muniment.domain.rows import RunRow
-from muniment.domain.values import RunId
+from muniment.domain.values import ERASED_TEXT, RunId
 
 
 @command(
@@ -35,7 +35,7 @@ def usage(name: str, moment: str | None) -> Shown:
     values = [
         {
             "kind": row.kind,
-            "user": logins.get(row.principal_id, "[erased]"),
+            "user": logins.get(row.principal_id, ERASED_TEXT),
             "principal_id": row.principal_id,
             "run": _run(opened, row.run_id),
             "run_id": row.run_id or None,

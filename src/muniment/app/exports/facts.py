@@ -9,12 +9,12 @@ from typing import Final
 from attrs import define, field, frozen
 
 from muniment.app import clock
-from muniment.app.labels import ERASED_TEXT, Label, Labels
+from muniment.app.labels import Label, Labels
 from muniment.app.store import Store
 from muniment.domain import artifact, project, version
 from muniment.domain.errors import NotFoundError
 from muniment.domain.rows import EdgeRow, ErasedEntryRow, RunRow, TimelineRow, VersionRow
-from muniment.domain.values import Json, Micros, SlotId, StreamId, VersionId
+from muniment.domain.values import ERASED_TEXT, Json, Micros, SlotId, StreamId, VersionId
 
 PAGE: Final = 500
 PRODUCER: Final = "urn:muniment:exports"

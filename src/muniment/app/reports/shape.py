@@ -9,10 +9,10 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 from attrs import define, field, frozen
 
-from muniment.app.labels import ERASED_TEXT, Labels
+from muniment.app.labels import Labels
 from muniment.app.store import Store
 from muniment.domain.rows import Cell, PrincipalRow, Row
-from muniment.domain.values import Json, Micros, PrincipalId, SlotId
+from muniment.domain.values import ERASED_TEXT, Json, Micros, PrincipalId, SlotId
 
 R = TypeVar("R", bound=Row)
 

@@ -16,12 +16,12 @@ from muniment.app.sdk.errors import ArtifactNotLoggedError, as_comm_error
 from muniment.app.sdk.kinds import text, texts
 from muniment.app.sdk.later import later
 from muniment.app.sdk.plain import metadata as plain_metadata
-from muniment.app.sdk.state import ERASED, Said
+from muniment.app.sdk.state import Said
 from muniment.app.sdk.ttl import ArtifactTTL, from_ttl, to_ttl
 from muniment.app.transact import new_id
 from muniment.domain.errors import InvalidNameError, InvalidValueError
 from muniment.domain.manifest import Entry
-from muniment.domain.values import Json, TtlRule, alias_name, artifact_name, tag_name, type_name
+from muniment.domain.values import ERASED_TEXT, Json, TtlRule, alias_name, artifact_name, tag_name, type_name
 
 if TYPE_CHECKING:
     from muniment.app.catalog import Found
@@ -70,7 +70,7 @@ class Artifact(Committing):
     def of(cls, store: Store, found: Found, at: int | None = None) -> Self:
         """Return the artifact for a version that was found, as of now or as it was at event *at*."""
         artifact = cls.__new__(cls)
-        artifact._start(found.artifact.name or ERASED, found.artifact.type or ERASED, _is_md5(None))  # noqa: SLF001
+        artifact._start(found.artifact.name or ERASED_TEXT, found.artifact.type or ERASED_TEXT, _is_md5(None))  # noqa: SLF001
         artifact._at = at  # noqa: SLF001 (ours)
         artifact.settle(store, found)
         return artifact
@@ -165,7 +165,9 @@ class Artifact(Committing):
     def new_draft(self) -> Artifact:
         """Return a draft that begins with what this version holds."""
         found, base = self._version("new_draft"), self.held()
-        draft = self.internal(found.artifact.name or ERASED, self._type, None if isinstance(base, Contents) else base)
+        draft = self.internal(
+            found.artifact.name or ERASED_TEXT, self._type, None if isinstance(base, Contents) else base
+        )
         draft._store, draft._base = self._store, found  # noqa: SLF001 (ours)
         draft.said.description, draft.said.metadata = self.description, plain_metadata(self.metadata)
         return draft

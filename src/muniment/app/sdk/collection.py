@@ -9,7 +9,6 @@ from attrs import define, evolve
 
 from muniment.app import clock, lifecycle, registries
 from muniment.app.catalog import Found
-from muniment.app.labels import ERASED_TEXT
 from muniment.app.sdk import filters
 from muniment.app.sdk.artifact import Artifact
 from muniment.app.sdk.errors import as_comm_error
@@ -27,7 +26,7 @@ from muniment.domain.rows import (
     RegistryRow,
     TeamRow,
 )
-from muniment.domain.values import NAME_LIMIT, REGISTRY_PREFIX, tag_name
+from muniment.domain.values import ERASED_TEXT, NAME_LIMIT, REGISTRY_PREFIX, tag_name
 
 
 @define

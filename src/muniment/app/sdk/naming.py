@@ -10,9 +10,8 @@ from muniment.app.sdk.access import Access
 from muniment.app.sdk.entry import MD5, SHA256
 from muniment.app.sdk.later import later
 from muniment.app.sdk.manifest import ArtifactManifest
-from muniment.app.sdk.state import ERASED
 from muniment.domain.manifest import wandb_digest
-from muniment.domain.values import REGISTRY_PREFIX, Json
+from muniment.domain.values import ERASED_TEXT, REGISTRY_PREFIX, Json
 
 if TYPE_CHECKING:
     from muniment.app.catalog import Found
@@ -52,7 +51,11 @@ class Naming(Access):
         """The project, or for a link the registry, through which the artifact was reached."""
         found = self._version("project")
         registry = found.registry
-        return (found.project.name or ERASED) if registry is None else f"{REGISTRY_PREFIX}{registry.name or ERASED}"
+        return (
+            (found.project.name or ERASED_TEXT)
+            if registry is None
+            else f"{REGISTRY_PREFIX}{registry.name or ERASED_TEXT}"
+        )
 
     @property
     def name(self) -> str:
@@ -79,18 +82,18 @@ class Naming(Access):
     @property
     def source_entity(self) -> str:
         """The team that logged the artifact."""
-        return self._version("source_entity").team.name or ERASED
+        return self._version("source_entity").team.name or ERASED_TEXT
 
     @property
     def source_project(self) -> str:
         """The project that the artifact was logged in."""
-        return self._version("source_project").project.name or ERASED
+        return self._version("source_project").project.name or ERASED_TEXT
 
     @property
     def source_name(self) -> str:
         """The name and version under which the artifact was logged."""
         found = self._version("source_name")
-        return f"{found.artifact.name or ERASED}:v{found.version.index}"
+        return f"{found.artifact.name or ERASED_TEXT}:v{found.version.index}"
 
     @property
     def source_version(self) -> str:
@@ -150,7 +153,7 @@ class Naming(Access):
         found = self._found
         if found is None:
             return self._name
-        return (found.artifact.name if found.collection is None else found.collection.name) or ERASED
+        return (found.artifact.name if found.collection is None else found.collection.name) or ERASED_TEXT
 
     # --- content ------------------------------------------------------------------------------------------------------
 
@@ -163,7 +166,7 @@ class Naming(Access):
     def digest(self) -> str:
         """The digest over all entries."""
         if not self._md5:
-            return self._found.version.digest or ERASED if self._found else self.held().digest
+            return self._found.version.digest or ERASED_TEXT if self._found else self.held().digest
         if self._weak_digest is not None:
             return self._weak_digest
         return wandb_digest((path, entry.digest) for path, entry in self.manifest.entries.items())
@@ -197,7 +200,7 @@ class Naming(Access):
     @property
     def commit_hash(self) -> str:
         """The digest under which the version was committed."""
-        return self._version("commit_hash").version.digest or ERASED
+        return self._version("commit_hash").version.digest or ERASED_TEXT
 
     @property
     def created_at(self) -> str:

@@ -9,13 +9,12 @@ from attrs import frozen
 
 from muniment.app import directory
 from muniment.app.clock import MICRO
-from muniment.app.labels import ERASED_TEXT
 from muniment.app.sdk.errors import UsageError, as_comm_error
 from muniment.app.store import Store
 from muniment.domain.errors import InvalidValueError
 from muniment.domain.rows import MemberRow, OrganisationRow, TeamRow
 from muniment.domain.team import TtlSetters
-from muniment.domain.values import PrincipalId, Role
+from muniment.domain.values import ERASED_TEXT, PrincipalId, Role
 
 
 @frozen

@@ -8,7 +8,6 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from muniment.app import catalog, clock, listing, log_artifact, runs
-from muniment.app.labels import ERASED_TEXT
 from muniment.app.log_artifact import Draft
 from muniment.app.runs import RunDraft
 from muniment.app.sdk import filters
@@ -19,7 +18,7 @@ from muniment.app.sdk.people import User, current, users
 from muniment.app.store import Store
 from muniment.domain.errors import InvalidValueError, NotFoundError
 from muniment.domain.rows import EdgeRow, ProjectRow, RunRow, TeamRow
-from muniment.domain.values import Digest, Json
+from muniment.domain.values import ERASED_TEXT, Digest, Json
 
 if TYPE_CHECKING:
     from muniment.app.catalog import Found

@@ -8,7 +8,6 @@ from typing import Any, Literal
 from attrs import define
 
 from muniment.app import clock, registries
-from muniment.app.labels import ERASED_TEXT
 from muniment.app.registries import RegistryEdits
 from muniment.app.sdk import filters, members
 from muniment.app.sdk.accepted import AddOnlyTypes
@@ -29,7 +28,7 @@ from muniment.domain.rows import (
     ProtectedAliasRow,
     RegistryRow,
 )
-from muniment.domain.values import REGISTRY_PREFIX, registry_name
+from muniment.domain.values import ERASED_TEXT, REGISTRY_PREFIX, registry_name
 
 
 @define

@@ -14,14 +14,12 @@ from muniment.app.sdk.contents import Contents
 from muniment.app.sdk.errors import UsageError, WaitTimeoutError, as_comm_error, finalized, not_logged
 from muniment.app.store import Store
 from muniment.domain.rows import OrganisationRow, TagRow
-from muniment.domain.values import INHERIT, Digest, Json, Ttl, TtlRule
+from muniment.domain.values import ERASED_TEXT, INHERIT, Digest, Json, Ttl, TtlRule
 from muniment.domain.version import State
 
 if TYPE_CHECKING:
     from muniment.app.catalog import Found
     from muniment.app.manifests import Manifest
-
-ERASED = "[erased]"
 
 
 @define
@@ -44,7 +42,7 @@ class Said:
         values = store.vault.get_many(slots) if slots else {}
         tags = store.views.select(TagRow, at=at, owner_id=version.version_id, order="tag")
         return cls(
-            description=None if version.description is None else values.get(version.description, ERASED),
+            description=None if version.description is None else values.get(version.description, ERASED_TEXT),
             metadata={} if version.metadata is None else dict(values.get(version.metadata, {})),
             aliases=catalog.all_aliases(store.views, found, at),
             tags=[row.tag for row in tags if row.tag is not None],
@@ -195,6 +193,6 @@ class Stateful:
         """Return the name of the organisation whose registry the artifact was reached through."""
         found = self._version("entity")
         if found.registry is None:
-            return found.team.name or ERASED
+            return found.team.name or ERASED_TEXT
         row = self.store.views.find(OrganisationRow, organisation_id=found.registry.organisation_id)
-        return row.name or ERASED if row else ERASED
+        return row.name or ERASED_TEXT if row else ERASED_TEXT

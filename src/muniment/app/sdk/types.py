@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from muniment.app import clock, lifecycle
-from muniment.app.labels import ERASED_TEXT
 from muniment.app.sdk.collection import ArtifactCollection
 from muniment.app.sdk.errors import NotThereError, as_comm_error
 from muniment.app.sdk.pages import Fetch, Paginator, mapped
@@ -14,6 +13,7 @@ from muniment.app.sdk.people import current
 from muniment.app.sdk.scope import Scope, Shelf
 from muniment.app.store import Store
 from muniment.domain.rows import ProjectRow, TeamRow
+from muniment.domain.values import ERASED_TEXT
 
 
 class ArtifactType:

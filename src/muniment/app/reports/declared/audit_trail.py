@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
 from itertools import islice
 from typing import Any, Final
 
-import attrs
 from attrs import define, field
 
-from muniment.app.labels import ERASED_TEXT
+from muniment.app.fields import is_redacted, names_of, plain_fields
 from muniment.app.reports.shape import (
     BATCH,
     Cells,
@@ -36,7 +34,7 @@ from muniment.domain.rows import (
     TeamRow,
     VersionRow,
 )
-from muniment.domain.values import Erased, Personal, SlotId, owner_of
+from muniment.domain.values import ERASED_TEXT, Personal, SlotId, owner_of
 
 MOST_NAMES: Final = 20_000
 """How many names are kept in memory at once."""
@@ -63,7 +61,7 @@ def rows(scope: Scope) -> Iterator[Cells]:
         names.look_up(objects)
         values = scope.values(_slots(batch)) if scope.revealed else {}
         for recorded, leaf, (kind, id_) in zip(batch, leaves, objects, strict=True):
-            told, redacted = plain_fields(recorded.event)
+            told = plain_fields(recorded.event, empty=False)
             yield (
                 recorded.seq,
                 leaf.hex(),
@@ -88,7 +86,7 @@ def rows(scope: Scope) -> Iterator[Cells]:
                 recorded.stream,
                 recorded.position,
                 told,
-                redacted,
+                int(ERASED_TEXT in told.values() and is_redacted(recorded.event)),
                 _revealed(recorded.event, values) if scope.revealed else None,
             )
 
@@ -141,60 +139,8 @@ class _Names:
         return self.artifacts[id_]
 
 
-# --- the fields of events --------------------------------------------------------------------------------------------
-
-
-_PLAIN: Final = frozenset({str, int, bool})
-
-
-_names: dict[type, tuple[str, ...]] = {}
-
-
-def _fields(class_: type) -> tuple[str, ...]:
-    if class_ not in _names:
-        _names[class_] = tuple(each.name for each in attrs.fields(class_))
-    return _names[class_]
-
-
-def plain_fields(event: Any) -> tuple[dict[str, Any], int]:  # noqa: ANN401 (any event)
-    """Return the fields of an event as JSON, and whether any was redacted; personal ones by slot and commitment."""
-    told: dict[str, Any] = {}
-    redacted = 0
-    for name in _fields(type(event)):
-        value = getattr(event, name)
-        if value is None:
-            continue
-        if type(value) in _PLAIN:
-            told[name] = value
-            continue
-        told[name] = plain(value)
-        redacted = redacted or int(value is Erased.ERASED)
-    return told, redacted
-
-
-def plain(value: Any) -> Any:  # noqa: ANN401 (whatever a field of an event holds)
-    """Return the value of an event's field as JSON."""
-    if type(value) in _PLAIN or value is None:
-        return value
-    if isinstance(value, tuple):
-        return [plain(each) for each in value]
-    if isinstance(value, Personal):
-        return {"slot": value.slot, "commit": value.commit}
-    return _of_few(value)
-
-
-@lru_cache(maxsize=1024)
-def _of_few(value: Any) -> Any:  # noqa: ANN401 (an enum, or a small value of the domain)
-    """Return a value as JSON of which there are few different ones, so that they are worth remembering."""
-    if value is Erased.ERASED:
-        return ERASED_TEXT
-    if attrs.has(type(value)):
-        return {name: plain(getattr(value, name)) for name in _fields(type(value))}
-    return value.value
-
-
 def _personal(event: Any) -> Iterator[tuple[str, SlotId]]:  # noqa: ANN401 (any event)
-    for name in _fields(type(event)):
+    for name in names_of(type(event)):
         value = getattr(event, name)
         if isinstance(value, Personal):
             yield name, value.slot

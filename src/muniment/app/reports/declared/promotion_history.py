@@ -8,7 +8,6 @@ from typing import Final
 from attrs import frozen
 
 from muniment.app import catalog
-from muniment.app.labels import ERASED_TEXT
 from muniment.app.reports.shape import Cells, Report, Scope, Sheet, counted, flag, moment, number, text
 from muniment.domain.alias import AliasMoved, AliasRemoved, LatestMoved, LatestRemoved
 from muniment.domain.ports import Recorded
@@ -21,7 +20,7 @@ from muniment.domain.rows import (
     ProtectedAliasRow,
     VersionRow,
 )
-from muniment.domain.values import LATEST, ArtifactId, CollectionId, RegistryId, owner_of
+from muniment.domain.values import ERASED_TEXT, LATEST, ArtifactId, CollectionId, RegistryId, owner_of
 
 MOVES: Final = AliasMoved | AliasRemoved | LatestMoved | LatestRemoved
 

@@ -9,6 +9,7 @@ from muniment.app import impact
 from muniment.app.impact import CHUNK, Reached, State
 from muniment.app.reports.shape import About, Cells, Report, Scope, Sheet, counted, flag, number, text
 from muniment.domain.rows import AliasRow, DataSubjectRow, LinkRow, RunRow, VersionRow
+from muniment.domain.values import ERASED_TEXT
 
 ACTIONS: Final = {
     State.CONTAINS: "erase, restrict or keep with a ground",
@@ -35,7 +36,7 @@ def _told(scope: Scope, subject_id: str, reached: list[Reached]) -> Iterator[Cel
     scope.labels.learn(RunRow, "run_id", {each.run_id for each in reached if each.run_id})
     aliases: dict[str, list[str]] = {}
     for row in views.gather(AliasRow, "version_id", ids, at=at):
-        aliases.setdefault(row.version_id or "", []).append(row.alias or "[erased]")
+        aliases.setdefault(row.version_id or "", []).append(row.alias or ERASED_TEXT)
     linked = {row.version_id for row in views.gather(LinkRow, "version_id", ids, at=at)}
     for each in reached:
         version, _ = scope.labels.row(VersionRow, version_id=each.version_id)
