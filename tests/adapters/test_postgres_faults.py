@@ -265,6 +265,41 @@ def test_a_url_that_cannot_be_read_is_refused_without_being_quoted(wrong: str) -
     assert "secret" not in f"{caught.value} {caught.value.__cause__}"
 
 
+@pytest.mark.parametrize(
+    ("settings", "refused"),
+    [
+        ("schema=one&schema=two", "the setting 'schema' more than once"),
+        ("sslmode=prefer&schema=one&sslmode=disable", "the setting 'sslmode' more than once"),
+        ("schema=one&schema=one", "the setting 'schema' more than once"),
+        ("Schema=one", "an unknown setting 'Schema'"),
+        ("schema=one&enable_db_functions=on", "an unknown setting 'enable_db_functions'"),
+    ],
+)
+def test_a_setting_that_is_doubled_or_unknown_is_named_and_no_value_is(settings: str, refused: str) -> None:
+    with pytest.raises(InvalidValueError, match=refused) as caught:
+        postgres_ledger(f"postgresql://ada:secret@host/db?password=secret2&{settings}", Dial())
+    assert not any(word in f"{caught.value} {caught.value.__cause__}" for word in ("secret", "ada@", "one&", "disable"))
+
+
+@pytest.mark.parametrize(
+    "wrong", ["ada:pa?secret=@host/db", "ada:pa?secret&secret=%40host", "ada:pa?x=1&sec-ret=2@h/db"]
+)
+def test_a_piece_of_a_password_is_no_setting_that_could_be_named(wrong: str) -> None:
+    with pytest.raises(InvalidValueError, match="signs such as @") as caught:
+        postgres_ledger(f"postgresql://{wrong}", Dial())
+    assert "sec" not in f"{caught.value}"
+
+
+@pytest.mark.parametrize("other", ["CREATE TABLE {}.events (n int)", "CREATE VIEW {}.versions AS SELECT 1"])
+def test_a_schema_that_holds_something_else_is_refused_and_left_alone(url: str, other: str) -> None:
+    place = tables(url)
+    running().sql(f"CREATE SCHEMA {place}; {other.format(place)}")
+    with pytest.raises(StorageError, match=r"holds something else \(relation .* already exists\) — name another"):
+        postgres_ledger(url, Dial())
+    listed = "SELECT count(*) FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = '{}'"
+    assert running().sql(listed.format(place)) == [(1,)]
+
+
 def test_a_schema_is_named_in_small_letters() -> None:
     with pytest.raises(InvalidValueError, match="'A\"b' cannot name a schema"):
         postgres_ledger(running().url('A"b'), Dial())

@@ -9,7 +9,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from random import SystemRandom
 from typing import Any, Final, TypeAlias, TypeVar
@@ -19,6 +19,7 @@ import psycopg
 from attrs import define, field, frozen
 from psycopg import errors as pg
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import Conninfo
 from psycopg.types.numeric import Int8Dumper
 
 from muniment.domain.errors import CorruptError, InvalidValueError, StorageError, StorageFullError
@@ -40,6 +41,9 @@ DEFAULTS: Final = {
     "tcp_user_timeout": "60000",
 }
 _SCHEMA: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+_NAME: Final = re.compile(r"[A-Za-z_]{1,40}")
+_OURS: Final = {"schema", "ssl"}
+"""Settings of a URL that are no words of libpq: ours, and the one that libpq reads for Java's sake."""
 _WAIT_TEXTS: Final = ("starting up", "shutting down", "not yet accepting", "recovery mode", "too many clients")
 _GONE: Final = (
     pg.OperationalError,
@@ -51,6 +55,7 @@ _FULL: Final = (pg.DiskFull,)
 _DAMAGED: Final = (pg.DataCorrupted, pg.IndexCorrupted)
 _FORBIDDEN: Final = (pg.InsufficientPrivilege, pg.ReadOnlySqlTransaction)
 _ABSENT: Final = (pg.UndefinedTable, pg.UndefinedColumn, pg.InvalidSchemaName)
+_TAKEN: Final = (pg.DuplicateTable, pg.DuplicateObject)
 
 
 class _Session(psycopg.Connection[tuple[Any, ...]]):
@@ -80,6 +85,7 @@ class Address:
             parts = urlsplit(url)
             _check_signs(url, parts)
             asked = parse_qsl(parts.query, keep_blank_values=True)
+            _check_settings(asked)
             schema = dict(asked).get("schema", schema)
             kept = urlencode([(name, value) for name, value in asked if name != "schema"], quote_via=quote)
             conninfo = urlunsplit((parts.scheme, parts.netloc, parts.path, kept, ""))
@@ -87,6 +93,8 @@ class Address:
                 conninfo = f"{parts.scheme}://{conninfo.removeprefix(f'{parts.scheme}:')}"
             known = conninfo_to_dict(conninfo)
             list(map(int, filter(None, str(known.get("port") or "").split(","))))
+        except _SettingError as error:
+            raise InvalidValueError(str(error)) from None
         except (ValueError, psycopg.Error):
             msg = (
                 "the URL of PostgreSQL cannot be read — write postgresql://user@host:5432/database, "
@@ -130,6 +138,31 @@ def _check_signs(url: str, parts: SplitResult) -> None:
         raise ValueError
 
 
+class _SettingError(ValueError):
+    """A setting after the ``?`` of a URL is wrong; the text names it, and no value."""
+
+
+def _check_settings(asked: Sequence[tuple[str, str]]) -> None:
+    """Refuse settings that nobody knows, and those that are named twice: the last one would win without a word.
+
+    Where a name may be a piece of a password, nothing is named: then the URL as a whole cannot be read.
+    """
+    names = [name for name, _ in asked]
+    if not all(map(_NAME.fullmatch, names)) or any("@" in value for _, value in asked):
+        raise ValueError
+    known = {option.keyword.decode() for option in Conninfo.get_defaults()} | _OURS
+    for name in names:
+        if name not in known:
+            msg = (
+                f"the URL of PostgreSQL has an unknown setting {name!r} — write "
+                "postgresql://user@host:5432/database?schema=name, and beside it only what libpq knows"
+            )
+            raise _SettingError(msg)
+        if names.count(name) > 1:
+            msg = f"the URL of PostgreSQL has the setting {name!r} more than once — leave one of them"
+            raise _SettingError(msg)
+
+
 def _session(schema: str) -> str:
     patience = int(PATIENCE * 1000)
     return (
@@ -170,6 +203,10 @@ def in_our_words(what: str, error: psycopg.Error) -> StorageError:
         return StorageError(f"another program kept {what} locked for {PATIENCE:.0f} s — end it and try again")
     if isinstance(error, _FORBIDDEN):
         return StorageError(f"{what} cannot be written ({said}) — grant the right, or name the primary server")
+    if isinstance(error, _TAKEN):
+        return StorageError(
+            f"the schema of {what} holds something else ({said}) — name another or an empty one by ?schema="
+        )
     if isinstance(error, _ABSENT):
         return CorruptError(f"{what} is damaged ({said}) — restore it from its backup")
     if isinstance(error, _DAMAGED):
