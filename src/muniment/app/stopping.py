@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Final
 
-from attrs import field, frozen
-
 TERMINATED: Final = 128 + signal.SIGTERM
 """The exit status of a program that SIGTERM ended, as shells tell it."""
 
@@ -23,12 +21,15 @@ class Terminated(SystemExit):
         super().__init__(TERMINATED)
 
 
-@frozen(eq=False)
 class _Unwind:
-    """What SIGTERM does in the process that asked for it; in one forked from it, what it would have done without."""
+    """What SIGTERM does in the process that asked for it; in one forked from it, what it would have done without.
 
-    tell: Callable[[Terminated], None]
-    owner: int = field(init=False, factory=os.getpid)
+    It is no attrs class, because every start of the command line loads it, help too, and attrs takes 10 ms to load.
+    """
+
+    def __init__(self, tell: Callable[[Terminated], None]) -> None:
+        self.tell = tell
+        self.owner = os.getpid()
 
     @property
     def is_inherited(self) -> bool:
