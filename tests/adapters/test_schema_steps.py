@@ -11,13 +11,18 @@ from typing import Any, TypeAlias
 import pytest
 
 from muniment.adapters.ledger import schema, sqlite_file
+from muniment.adapters.ledger.codec import UPCASTS, WIRE_NAMES, Codec, Upcast
 from muniment.adapters.ledger.postgres import PostgresLedger
 from muniment.adapters.ledger.schema import Step, newest
 from muniment.adapters.ledger.sqlite import SqliteLedger
 from muniment.adapters.postgres import Address
+from muniment.adapters.views import postgres as postgres_rows
+from muniment.adapters.views import sqlite as sqlite_rows
 from muniment.app.projections import FOLDS
 from muniment.domain.errors import StorageError
+from muniment.domain.merkle import tree_root
 from muniment.domain.ports import Fold, Recorded
+from muniment.domain.project import ProjectRenamed
 from muniment.domain.rows import Change, LastUseRow, VersionRow
 from tests.conformance.ledger_acts import Dial, P, append, created
 from tests.conformance.projections import batch
@@ -46,6 +51,13 @@ class Place:
         if self.path:
             return sqlite_ledger(self.path, Dial(), folds)
         return postgres_ledger(self.url, Dial(), folds)
+
+    def coded(self, codec: Codec) -> AnyLedger:
+        """Open the ledger as a Muniment that writes and reads these forms of events does."""
+        if self.path:
+            return SqliteLedger.in_file(self.path, sqlite_rows, sqlite_rows.SqliteViews, FOLDS, Dial(), codec)
+        views = postgres_rows.PostgresViews
+        return PostgresLedger.at_url(self.url, postgres_rows, sqlite_rows, views, FOLDS, Dial(), codec)
 
     def ask(self, in_sqlite: str, in_postgres: str) -> list[tuple[Any, ...]]:
         if self.path:
@@ -93,6 +105,38 @@ def test_an_older_ledger_is_brought_up_to_date_and_keeps_what_it_held(place: Pla
         append(ledger, P, created("p"))
     assert place.number() == newest()
     assert place.tables() == fresh.tables()
+
+
+@pytest.mark.parametrize("number", OLD)
+def test_a16_a_step_leaves_every_leaf_and_the_root_as_they_were(place: Place, number: int) -> None:
+    kept = Kept.of(number)
+    leaves = [(seq, hash_) for seq, hash_ in kept.rows["leaves"]]
+    signed = tree_root(hash_ for _, hash_ in leaves)
+    place.keep(kept)
+    with closing(place.open()) as ledger:
+        assert list(ledger.subtrees(0, 0, len(leaves))) == [hash_ for _, hash_ in leaves]
+        assert ledger.rebuild() == len(leaves)
+        append(ledger, P, created("p"))
+        assert ledger.root(len(leaves)) == signed
+    found = "SELECT seq, hash FROM leaves WHERE seq <= 30 ORDER BY seq"
+    assert place.ask(found, found) == leaves
+
+
+def test_a16_an_event_that_is_read_in_a_newer_form_keeps_its_bytes_and_its_leaf(place: Place) -> None:
+    former, name = "project.renamed.0", "project.renamed.1"
+    before = Codec({**{key: kind for key, kind in WIRE_NAMES.items() if key != name}, former: ProjectRenamed})
+    after = Codec(upcasts={**UPCASTS, former: Upcast(name, lambda fields: {**fields, "name": "newer"})})
+    with closing(place.coded(before)) as ledger:
+        append(ledger, P, created("p"), ProjectRenamed("older"))
+        leaves, root = list(ledger.subtrees(0, 0, 2)), ledger.head().root
+    with closing(place.coded(after)) as ledger:
+        ledger.rebuild()
+        assert [each.event for each in ledger.read(after=1)] == [ProjectRenamed("newer")]
+        append(ledger, P, ProjectRenamed("other"), expected=2)
+        assert (list(ledger.subtrees(0, 0, 2)), ledger.root(2)) == (leaves, root)
+        assert list(ledger.verify()) == []
+    kept = "SELECT topic FROM events ORDER BY originator_version"
+    assert place.ask(kept, kept) == [("project.created.1",), (former,), (name,)]
 
 
 def test_a_batched_projection_that_is_new_begins_with_the_first_event(place: Place) -> None:
