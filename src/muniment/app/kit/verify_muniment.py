@@ -104,6 +104,7 @@ def sha(*parts):
 def inclusion_root(index, size, leaf, hashes):
     """Return the root that an inclusion proof leads to (RFC 9162, section 2.1.3.2)."""
     need(0 <= index < size, "the proof is about an event that the checkpoint does not cover")
+    need(all(len(each) == 32 for each in (leaf, *hashes)), "the hashes of the proof are not of their form")
     at, last, root = index, size - 1, leaf
     for each in hashes:
         need(last > 0, "the proof has more hashes than it needs")
