@@ -8,16 +8,17 @@ from muniment.app.transact import Request, Steps, new_id
 from muniment.domain import approval
 from muniment.domain.approval import Act, Stage
 from muniment.domain.errors import ApprovalNeededError, NotFoundError, PermissionDeniedError
+from muniment.domain.hold import ScopeKind
 from muniment.domain.ports import Context, Views
 from muniment.domain.registry import require_role
-from muniment.domain.rows import HoldRow, MemberRow, OrganisationRow, PolicyRow, ProposalRow
+from muniment.domain.rows import HoldRow, MemberRow, OrganisationRow, PolicyRow, ProposalRow, RequestRow
 from muniment.domain.values import Micros, PrincipalId, Role
 
 
 def propose(store: Store, act: Act, target: str, reason: str | None = None) -> str:
     """Propose an act on the thing with the id *target*; return the id of the proposal, which lasts 30 days."""
     id_ = new_id()
-    kept = store.keep(id_, reason=reason)["reason"]
+    kept = store.keep(_keeper(store.views, act, target) or id_, reason=reason)["reason"]
 
     def decide(steps: Steps) -> None:
         require_admin(steps.views, store.context, f"propose to {act.value}")
@@ -92,6 +93,15 @@ def of_act(views: Views, act: Act, target: str, stage: Stage, now: Micros) -> Pr
     """Return the first proposal of an act that is at a stage and can be used at *now*."""
     rows = views.select(ProposalRow, act=act.value, target=target, order="proposed_at")
     return next((row for row in rows if row.state == stage.value and row.expires_at > now), None)
+
+
+def _keeper(views: Views, act: Act, target: str) -> str | None:
+    """Return the data subject whom a proposed act is about, under whose key its reason is kept; ``None`` if nobody."""
+    if act in {Act.ERASE, Act.REFUSE_ERASURE}:
+        row = views.find(RequestRow, request_id=target)
+        return None if row is None else row.subject_id
+    hold = views.find(HoldRow, hold_id=target) if act is Act.RELEASE_HOLD else None
+    return hold.target if hold is not None and hold.scope == ScopeKind.SUBJECT.value else None
 
 
 def _require_target(views: Views, act: Act, target: str) -> None:

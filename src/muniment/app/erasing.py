@@ -12,13 +12,23 @@ from typing import Final
 
 from attrs import define, evolve, field
 
-from muniment.app import approvals, clock, erasing_notes, erasing_plan, fence, leases, manifests, redaction, requests
+from muniment.app import (
+    approvals,
+    clock,
+    erasing_notes,
+    erasing_parts,
+    erasing_plan,
+    fence,
+    leases,
+    redaction,
+    requests,
+)
 from muniment.app.data_subjects import readable
 from muniment.app.disposal import dispose
 from muniment.app.erasing_plan import LIVING, Plan
 from muniment.app.fsck import personal_slots
 from muniment.app.manifests import Removed
-from muniment.app.reach import DRAFT, sites, team_of
+from muniment.app.reach import sites, team_of
 from muniment.app.scrub import scrub
 from muniment.app.store import Store
 from muniment.app.transact import Request, Steps
@@ -30,7 +40,7 @@ from muniment.domain import run as runs
 from muniment.domain import version as versions
 from muniment.domain.errors import ConflictError, InvalidValueError
 from muniment.domain.evidence import Evidence, Trigger
-from muniment.domain.ports import Recorded, Transaction
+from muniment.domain.ports import Recorded
 from muniment.domain.request import REQUEST, Right, Stage, Verdict
 from muniment.domain.rows import ArtifactRow, RequestRow, RunRow, TimelineRow, VersionRow
 from muniment.domain.values import ArtifactId, Digest, Json, Residual, SlotId, StreamId, TeamId, VersionId, owner_of
@@ -46,6 +56,7 @@ class Step(enum.Enum):
     NOTE = "note"
     MANIFESTS = "manifests"
     VERSIONS = "versions"
+    PARTS = "parts"
     BLOBS = "blobs"
     CACHES = "caches"
     WORDS = "words"
@@ -73,6 +84,7 @@ class Eraser:
             Step.NOTE: partial(erasing_notes.note, self.store),
             Step.MANIFESTS: self._replace_manifests,
             Step.VERSIONS: self._end_whole,
+            Step.PARTS: partial(erasing_parts.drop, self.store),
             Step.BLOBS: self._dispose,
             Step.CACHES: self._evict,
             Step.WORDS: self._redact,
@@ -202,7 +214,6 @@ class Eraser:
 
     def _dispose(self, plan: Plan) -> None:
         going = set(plan.going)
-        _drop_parts(self.store, going)
         wanted_gone = {*going, *plan.manifests}
         done = dispose(self.store, wanted_gone, Trigger.ERASURE, request_id=plan.request_id, wait=self.wait)
         left = sorted(still_there(self.store, going))
@@ -339,21 +350,6 @@ def _makes(recorded: Recorded, version_id: str) -> bool:
 
 def _is_of(recorded: Recorded, owner: str) -> bool:
     return owner_of(recorded.stream) == owner
-
-
-def _drop_parts(store: Store, digests: set[Digest]) -> None:
-    """Drop the parts of unfinished versions that hold what is erased; who finishes them has to add them again."""
-    for key, part in store.ledger.scratch.items(DRAFT):
-        if "manifest" not in part:
-            continue
-        blobs = (store if part.get("team") is None else store.of_team(part["team"])).blobs
-        held = {digest for digest, _ in manifests.read(blobs, store.codec, Digest(part["manifest"])).contents()}
-        if held & digests:
-            store.ledger.work(partial(_drop, key))
-
-
-def _drop(key: str, transaction: Transaction) -> None:
-    transaction.scratch.delete(DRAFT, key)
 
 
 def _require_erasure(row: RequestRow) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Final
 
 from attrs import frozen
 
-from muniment.app import data_subjects, erasing, erasing_plan, fence, requests, scan
+from muniment.app import data_subjects, erasing, erasing_parts, erasing_plan, erasing_said, fence, requests, scan
+from muniment.app.erasing import Step
 from muniment.app.erasing_plan import LIVING, Plan
 from muniment.app.fsck import personal_slots
 from muniment.app.reach import sites
@@ -15,17 +17,21 @@ from muniment.app.transact import Request, Steps
 from muniment.domain import request as wanted
 from muniment.domain.errors import InvalidValueError, NotFoundError
 from muniment.domain.request import REQUEST
-from muniment.domain.rows import DataSubjectRow, VersionRow
+from muniment.domain.rows import VersionRow
 from muniment.domain.values import Digest
 
 
 @frozen
 class Checked:
-    """What was found that should be gone, a line each, without what it says; and how many bytes were searched."""
+    """What was found that should be gone, a line each, without what it says; and how many bytes were searched.
+
+    *missed* are the steps of the erasure that should have taken it away, in their order.
+    """
 
     findings: tuple[str, ...]
     scanned: int = 0
     limits: tuple[str, ...] = ()
+    missed: tuple[Step, ...] = ()
 
 
 def verify(store: Store, request_id: str, *, canaries: Sequence[str] = (), places: Sequence[str] = ()) -> Checked:
@@ -51,18 +57,19 @@ def verify(store: Store, request_id: str, *, canaries: Sequence[str] = (), place
 
 def look(store: Store, plan: Plan, *, canaries: Sequence[str] = (), places: Sequence[str] = ()) -> Checked:
     """Look for what an erasure was about, and record nothing."""
-    found = [*_in_places(store, plan), *_in_reach(store, plan), *_in_vault(store, plan), *_in_ledger(store, plan)]
-    found += _unfenced(store, plan)
+    left = {step: tuple(search(store, plan)) for step, search in SEARCHES.items()}
+    found = [*(line for lines in left.values() for line in lines), *_unfenced(store, plan)]
+    missed = tuple(step for step, lines in left.items() if lines)
     if not canaries:
-        return Checked(tuple(found))
+        return Checked(tuple(found), missed=missed)
     scanned = scan.scan(canaries, places)
     found += [f"canary {hit.canary} in {hit.place}, as {hit.form}" for hit in scanned.hits]
     found += [f"not read: {text}" for text in scanned.unread]
-    return Checked(tuple(found), scanned.size, tuple(scanned.limits))
+    return Checked(tuple(found), scanned.size, tuple(scanned.limits), missed)
 
 
 def _in_places(store: Store, plan: Plan) -> Iterator[str]:
-    """Yield contents that a place lists or gives out, or that the cache still has."""
+    """Yield contents that a place lists or gives out."""
     going = set(plan.going) - {Digest(each) for each in plan.told.get("left", ())}
     for site in sites(store):
         listed = {digest for digest, _ in site.blobs.list()} & going
@@ -73,7 +80,14 @@ def _in_places(store: Store, plan: Plan) -> Iterator[str]:
         yield from (
             site.named("a content can still be read") for each in going - listed if _reads(site.blobs.get, each)
         )
-    yield from ("a content was still in the cache" for result in store.cache.delete_many(sorted(going)) if result.done)
+
+
+def _in_cache(store: Store, plan: Plan) -> Iterator[str]:
+    yield from ("a content is still in the cache" for each in sorted(plan.going) if store.cache.holds(each))
+
+
+def _in_parts(store: Store, plan: Plan) -> Iterator[str]:
+    yield from ("a part of an unfinished version still holds a content" for _ in erasing_parts.holding(store, plan))
 
 
 def _reads(get: Callable[[Digest], bytes], digest: Digest) -> bool:
@@ -84,11 +98,15 @@ def _reads(get: Callable[[Digest], bytes], digest: Digest) -> bool:
     return True
 
 
-def _in_reach(store: Store, plan: Plan) -> Iterator[str]:
-    """Yield entries and versions that can still be read by their names."""
+def _in_manifests(store: Store, plan: Plan) -> Iterator[str]:
+    """Yield entries that can still be read by their names."""
     for version_id, terms in plan.entries.items():
         listed = erasing_plan.listed(store, version_id, terms)
         yield from (f"version {version_id} still lists an entry" for _ in listed)
+
+
+def _in_versions(store: Store, plan: Plan) -> Iterator[str]:
+    """Yield versions that can still be read by their names."""
     for version_id in plan.whole:
         row = store.views.find(VersionRow, version_id=version_id)
         if row is not None and row.state in LIVING:
@@ -97,14 +115,11 @@ def _in_reach(store: Store, plan: Plan) -> Iterator[str]:
 
 def _in_vault(store: Store, plan: Plan) -> Iterator[str]:
     """Yield personal values that can still be decrypted."""
-    subject = store.views.find(DataSubjectRow, subject_id=plan.subject_id)
-    slots = set(erasing.slots(store, plan)) | ({subject.identity} if subject is not None else set())
-    for owner in (plan.subject_id, *plan.artifacts, *plan.runs):
+    slots = {*erasing.slots(store, plan), *erasing_said.slots(store, plan.subject_id)}
+    for owner in (*plan.artifacts, *plan.runs):
         for recorded in erasing.about(store, owner):
             if recorded.stream.split(":")[0] == owner:
                 slots.update(personal_slots(recorded.event))
-    request = requests.request(store.views, plan.request_id)
-    slots |= {slot for slot in (request.text,) if slot is not None}
     yield from ("a personal value can still be decrypted" for _ in store.vault.get_many(slots))
 
 
@@ -124,3 +139,15 @@ def _unfenced(store: Store, plan: Plan) -> Iterator[str]:
     missing = len(plan.going) - len(store.vault.find_many(fence.BLOB, plan.going))
     if missing:
         yield f"{missing} contents could come in again: the fence does not know them"
+
+
+SEARCHES: Final[dict[Step, Callable[[Store, Plan], Iterator[str]]]] = {
+    Step.MANIFESTS: _in_manifests,
+    Step.VERSIONS: _in_versions,
+    Step.PARTS: _in_parts,
+    Step.BLOBS: _in_places,
+    Step.CACHES: _in_cache,
+    Step.WORDS: _in_ledger,
+    Step.VAULT: _in_vault,
+}
+"""What is looked for after which step; what was noted is looked for where a backup is put back, files by a scan."""

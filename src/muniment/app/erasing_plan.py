@@ -108,7 +108,7 @@ def make(store: Store, row: RequestRow) -> tuple[Plan, list[tuple[VersionId, str
         runs=_targets(going, TargetKind.RUN),
         digests=sorted(digests),
         shared=sorted(shared),
-        manifests=sorted({each for id_ in (*paths, *whole) for each in _listing(readable(store, id_))}),
+        manifests=sorted({each for id_ in (*paths, *whole) for each in listing(readable(store, id_))}),
         found=found.count,
         kept=found.count - going.count,
         residual=_residual(store, going, shared),
@@ -156,7 +156,7 @@ def _targets(found: Attached, kind: TargetKind) -> list[str]:
     return [row.target for row in found.targets if row.kind == kind.value]
 
 
-def _listing(manifest: Manifest | None) -> Iterator[Digest]:
+def listing(manifest: Manifest | None) -> Iterator[Digest]:
     """Yield the blobs in which entries are listed."""
     if manifest is not None:
         yield manifest.manifest

@@ -40,7 +40,8 @@ def place(
     """Forbid that anything in a scope is removed, from now on and until two people agree to release it.
 
     *target* is the id of the thing; for a tag it is left out, and *tag* is the word. *matter* says why, and is kept
-    where it can be forgotten. Only an admin of the organisation may.
+    where it can be forgotten; if a data subject is held, it goes with the data subject. Only an admin of the
+    organisation may.
     """
     if (scope is ScopeKind.TAG) != (tag is not None):
         msg = "a hold on a tag names the tag, and no other does"
@@ -52,7 +53,7 @@ def place(
         tag_name(tag)
         target = store.context.organisation
     id_ = new_id()
-    (kept,) = store.vault.put_many([SlotDraft(id_, "matter", matter)])
+    (kept,) = store.vault.put_many([SlotDraft(target if scope is ScopeKind.SUBJECT else id_, "matter", matter)])
     placed = HoldPlaced(kind, scope, target, kept, tag, review_by)
 
     def decide(steps: Steps) -> None:
@@ -81,7 +82,7 @@ def release(store: Store, hold_id: str, reason: str | None = None) -> None:
     row = hold(store.views, hold_id)
     if row.state != PLACED:
         return
-    kept = store.keep(row.hold_id, reason=reason)["reason"]
+    kept = store.keep(row.target if row.scope == ScopeKind.SUBJECT.value else row.hold_id, reason=reason)["reason"]
 
     def decide(steps: Steps) -> None:
         approvals.require_admin(steps.views, store.context, "release a hold")

@@ -41,8 +41,8 @@ def receive(
 
 
 def extend(store: Store, request_id: str, due_at: Micros, reason: str) -> RequestRow:
-    """Put the deadline off, for a reason that the person is told."""
-    (kept,) = store.vault.put_many([SlotDraft(request_id, "reason", reason)])
+    """Put the deadline off, for a reason that the person is told and that goes with what is known of the person."""
+    (kept,) = store.vault.put_many([SlotDraft(request(store.views, request_id).subject_id, "reason", reason)])
     return _step(store, "extend request", request_id, requests.extend_request, due_at, kept)
 
 

@@ -87,6 +87,10 @@ class Cache(Protocol):
         """
         ...
 
+    def holds(self, digest: Digest) -> bool:
+        """Whether a blob is here, as far as its name tells."""
+        ...
+
     def clear(self) -> bool:
         """Forget all that nobody reads at this moment; whether nothing is left."""
         ...
