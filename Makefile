@@ -63,9 +63,10 @@ bench: .venv/dev.stamp
 bench-slow: .venv/dev.stamp
 	$(BIN)/python benchmarks/reports.py
 	$(BIN)/python benchmarks/erasing.py
+	$(BIN)/python benchmarks/peers.py
 
 torture: .venv/dev.stamp
 	$(BIN)/python -m tests.torture --write
 
 clean:
-	rm -rf .venv demo demo-files build dist .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis src/*.egg-info
+	rm -rf .venv .venv-peers demo demo-files build dist .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis src/*.egg-info

@@ -12,6 +12,7 @@ where copying costs the same every time; ``--write`` puts the table into docs/be
 from __future__ import annotations
 
 import argparse
+import compileall
 import os
 import random
 import shutil
@@ -25,6 +26,7 @@ from pathlib import Path
 
 from attrs import frozen
 
+import muniment
 from report import machine, replace_table
 
 SEED = 20260114
@@ -87,9 +89,10 @@ STEPS = (
 )
 
 
-def run(*command: str, environ: dict[str, str] | None = None) -> Taken:
+def run(*command: str, environ: dict[str, str] | None = None, folder: Path | None = None) -> Taken:
     """Run a process to its end; a failure ends the measurement."""
-    process = subprocess.Popen(command, env={**os.environ, **(environ or {})}, stdout=subprocess.DEVNULL)
+    env = {**os.environ, **(environ or {})}
+    process = subprocess.Popen(command, env=env, cwd=folder, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
@@ -97,14 +100,16 @@ def run(*command: str, environ: dict[str, str] | None = None) -> Taken:
     return Taken(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
-def make_files(folder: Path, scale: float) -> None:
-    """Make the files, the same bytes every time."""
+def make_files(folder: Path, scale: float, *, big: bool = True) -> None:
+    """Make the small files and the big one, the same bytes every time."""
     source = random.Random(SEED)
     for number in range(int(FOLDERS * scale)):
         inner = folder / "b" / f"d{number:03}"
         inner.mkdir(parents=True)
         for each in range(FILES):
             (inner / f"f{each:03}.bin").write_bytes(source.randbytes(SMALL_BYTES))
+    if not big:
+        return
     with (folder / "a.bin").open("wb") as file:
         for _ in range(int(BIG_BYTES * scale) // MIB):
             file.write(source.randbytes(MIB))
@@ -150,9 +155,15 @@ def memory_folder(scale: float) -> str:
     return IN_MEMORY
 
 
+def compile_package() -> None:
+    """Compile Muniment's modules, which pip does when it installs a wheel, and not for a checkout."""
+    compileall.compile_dir(Path(muniment.__file__).parent, quiet=2)
+
+
 def measure(rounds: int, scale: float, parent: str | None = None) -> dict[str, Taken]:
     """Return the medians of each step over all rounds, in a folder below *parent*."""
     taken: dict[str, list[Taken]] = defaultdict(list)
+    compile_package()
     with tempfile.TemporaryDirectory(dir=parent) as folder:
         data = Path(folder) / "data"
         data.mkdir()
