@@ -261,6 +261,7 @@ def test_a_fact_from_which_something_was_left_out_is_refused(told: Scene, tmp_pa
         "before it happened": FactFile("alias", 5, (first,), ()),
         "another kind": FactFile("ttl", later, (first,), ()),
         "two checkpoints": FactFile("alias", later, (third,), (at_other,)),
+        "an event about something else": FactFile("alias", later, tuple(moved[-1:]), (prover.event(1),)),
     }
     for name, (error, said) in all_of(told, tmp_path, {name: file.render() for name, file in wrong.items()}).items():
         assert isinstance(error, ProofError), (name, said)

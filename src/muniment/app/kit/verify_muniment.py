@@ -347,6 +347,19 @@ DECIDING = {
 ENDING = ("collection.unlinked.1", "collection.deleted.1")
 
 
+def says_something(first, each):
+    """Say whether an event tells what the ids of the deciding one mean."""
+    owner = first.stream.split(":", 1)[0]
+    version = first.facts.get("to") or first.facts.get("version_id") or owner
+    if each.type == "version.created.1" and each.facts["version_id"] == version:
+        return True
+    if each.type == "collection.linked.1" and each.stream == owner + ":n" and each.facts["version_id"] == version:
+        return True
+    if each.type == "alias.moved.1" and (each.stream, each.position) == (first.stream, 1):
+        return True
+    return each.type.split(".")[1] in ("created", "renamed") and each.stream == owner
+
+
 def check_fact(held, trust):
     """Check a proof of a fact; return what is proved and what is not."""
     need(isinstance(held["run"], list) and isinstance(held["context"], list), "the proofs are not listed")
@@ -364,6 +377,8 @@ def check_fact(held, trust):
         need(after.at > at or after.type not in DECIDING[held["about"]], "event %d changed it again" % after.seq)
     lines = [trust.check(first.note), first.line()] + ["with it: " + each.line() for each in context]
     ends = [each for each in context if each.type in ENDING]
+    for each in context:
+        need(each in ends or says_something(first, each), "event %d says nothing about what is to be proved" % each.seq)
     for each in ends:
         of_link = each.stream in (first.facts.get("link_id"), first.stream.split(":")[0])
         need(
