@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from attrs import frozen
 
 from muniment.adapters import signing
-from muniment.app import checkpoints, keys
+from muniment.app import checkpoints, keys, lifecycle, registries
 from muniment.app.facts import FactFile, prove_fact
 from muniment.app.proofs import prove_consistency, prove_event
 from muniment.app.store import Store
 from muniment.app.verifying import Trust, verify
 from muniment.domain import base64
 from muniment.domain.checkpoint import SignedNote
+from muniment.domain.errors import MunimentError
+from muniment.domain.fact import DECIDING
+from muniment.domain.values import Ttl
 from tests.acts import Acts
 from tests.app.exported import by_program
 from tests.stores import sqlite_store
@@ -26,7 +31,11 @@ from tests.stores import sqlite_store
 GO = Path(__file__).resolve().parents[1] / "independent" / "verify.go"
 GOPATH = Path("/usr/share/gocode")
 FACTS = 1000
-VERSIONS = 300
+VERSIONS = 240
+OTHERS = 30
+"""How many versions have a TTL, are deleted and are linked, before the first moment that is asked about."""
+CHANGES = 40
+"""In how many proofs one byte is changed."""
 
 
 @frozen
@@ -45,7 +54,8 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     folder = tmp_path_factory.mktemp("store")
     store = sqlite_store(folder)
     acts, chance = Acts(store), random.Random(7)
-    notes = []
+    happen_once(acts)
+    begin, notes = store.ledger.head().size, []
     for number in range(VERSIONS):
         acts.log("model", number, aliases=(f"a{number % 7}", "production"))
         if number % 50 == 0:
@@ -53,9 +63,9 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     last = checkpoints.make(store)
     facts, size = [], store.ledger.head().size
     for number in range(FACTS):
-        at = chance.randint(size // 2, size)
-        name = chance.choice(["model:production", f"model:a{number % 7}", f"model:v{chance.randint(0, VERSIONS // 3)}"])
-        facts.append(prove_fact(store, name, at=at, note=last, words=chance.random() < 0.5).render())
+        at = chance.randint((begin + size) // 2, size)
+        name, about = any_fact(number, chance)
+        facts.append(prove_fact(store, name, about=about, at=at, note=last, words=chance.random() < 0.5).render())
     continued = [prove_consistency(store, note, note=last) for note in notes]
     return Exported(
         store,
@@ -64,6 +74,32 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
         written(folder, "note", notes),
         written(folder, "continued", continued),
     )
+
+
+def happen_once(acts: Acts) -> None:
+    """Let versions get a TTL, be linked, and be deleted."""
+    registries.create(acts.store, "local", "gold")
+    for number in range(OTHERS):
+        acts.log("data", -number)
+        acts.edit(f"data:v{number}", ttl=Ttl.after((number + 1) * 3600 * 10**6))
+        acts.link(f"data:v{number}", "wandb-registry-gold/best")
+        acts.log("old", -number - OTHERS)
+        lifecycle.delete(acts.store, acts.find(f"old:v{number}"), delete_aliases=True)
+
+
+def any_fact(number: int, chance: random.Random) -> tuple[str, str | None]:
+    """Return what is to be proved: each kind of fact in turn, about something by chance."""
+    one = chance.randrange(OTHERS)
+    kinds = [
+        ("model:production", None),
+        (f"model:a{number % 7}", None),
+        (f"model:v{chance.randint(0, VERSIONS // 3)}", None),
+        ("model:latest", None),
+        (f"data:v{one}", "ttl"),
+        (f"old:v{one}", "deleted"),
+        (f"wandb-registry-gold/best:v{one}", "linked"),
+    ]
+    return kinds[number % len(kinds)]
 
 
 def written(folder: Path, kind: str, texts: list[str]) -> list[Path]:
@@ -93,13 +129,43 @@ def by_go(key: str, lines: list[str], folder: Path) -> list[str]:
 
 def test_a_thousand_random_facts_are_verified_by_us_the_kit_and_go(exported: Exported, tmp_path: Path) -> None:
     trust = Trust.of(signing.Notary(), exported.key)
+    assert len(exported.facts) == FACTS
     assert all(verify(path, trust).proved for path in exported.facts)
+    kinds = Counter(json.loads(path.read_bytes())["about"] for path in exported.facts)
+    assert kinds.keys() == DECIDING.keys()
+    assert min(kinds.values()) >= FACTS // 7
     status, said = by_program(*exported.facts, "--key", exported.key, "--quiet")
     assert (status, said) == (0, f"{FACTS} of {FACTS} hold\n")
     proofs = [text for path in exported.facts for text in inner(path)]
     paths = [str(path) for path in written(tmp_path, "tlog-proof", proofs)]
     assert len(paths) > FACTS
     assert by_go(exported.key, paths, tmp_path) == ["ok"] * len(paths)
+
+
+def flipped(content: bytes, begin: int, end: int, chance: random.Random) -> bytes:
+    """Return the content with another letter or digit in one place."""
+    at = chance.choice([at for at in range(begin, end) if content[at : at + 1].isalnum()])
+    return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+
+
+def test_one_byte_changed_in_one_proof_is_noticed_by_us_the_kit_and_go(exported: Exported, tmp_path: Path) -> None:
+    """What a fact claims to be about is its reader's question: its moment may be another one, and the proof hold."""
+    trust, chance = Trust.of(signing.Notary(), exported.key), random.Random(8)
+    chosen = chance.sample(range(FACTS), CHANGES)
+    whole = [exported.facts[number].read_bytes() for number in chosen]
+    facts = [flipped(each, each.index(b'"context"'), len(each), chance) for each in whole if b'"context"' in each]
+    paths = [tmp_path / f"{number}.changed" for number in range(len(facts))]
+    for path, content in zip(paths, facts, strict=True):
+        path.write_bytes(content)
+        with pytest.raises(MunimentError):
+            verify(path, trust)
+    status, said = by_program(*paths, "--key", exported.key, "--quiet")
+    assert (status, said.count("REFUSED"), said.splitlines()[-1]) == (1, CHANGES, f"0 of {CHANGES} hold")
+    proofs = [inner(exported.facts[number])[0].encode() for number in chosen]
+    wrong = [flipped(each, each.index(b"\nindex ") + 7, len(each), chance).decode() for each in proofs]
+    asked = [str(path) for path in written(tmp_path, "tlog-proof", [proofs[0].decode(), *wrong])]
+    told = by_go(exported.key, asked, tmp_path)
+    assert (told[0], len(told), told.count("ok")) == ("ok", CHANGES + 1, 1)
 
 
 def inner(path: Path) -> list[str]:
@@ -123,8 +189,9 @@ def test_go_verifies_that_checkpoints_continue_each_other_and_refuses_what_was_c
     assert "ok" not in said[len(pairs) :]
 
 
-def test_openssl_verifies_the_signature_of_a_checkpoint(exported: Exported, tmp_path: Path) -> None:
-    note = SignedNote.parse(exported.notes[-1].read_text(encoding="utf-8"))
+def test_openssl_verifies_the_one_signature_that_all_thousand_facts_rest_on(exported: Exported, tmp_path: Path) -> None:
+    (signed,) = {proof.partition("\n\n")[2] for path in exported.facts for proof in inner(path)}
+    note = SignedNote.parse(signed)
     prefix = bytes.fromhex("302a300506032b6570032100")
     public = (base64.decode(exported.key.split("+", 2)[2]) or b"")[1:]
     (tmp_path / "key.der").write_bytes(prefix + public)
