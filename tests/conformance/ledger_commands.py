@@ -15,6 +15,7 @@ from muniment.domain.errors import (
     AliasProtectedError,
     CommandReusedError,
     ConflictError,
+    InvalidValueError,
     NameTakenError,
     NotFoundError,
     PermissionDeniedError,
@@ -28,13 +29,14 @@ from muniment.domain.ports import (
     Receipt,
     Transaction,
 )
-from muniment.domain.principal import Denied, access_stream
+from muniment.domain.principal import Denied, VersionDownloaded, access_stream
 from muniment.domain.project import ProjectRenamed
 from muniment.domain.rows import ProjectRow, TimelineRow
 from muniment.domain.values import (
     Audit,
     PrincipalId,
     ProjectId,
+    VersionId,
 )
 from tests.conformance.ledger_acts import (
     ACTOR,
@@ -228,3 +230,30 @@ class LedgerWriting:
         assert Print.of(ledger) == before
         append(ledger, P, created("p"))
         assert list(ledger.verify()) == []
+
+    @pytest.mark.parametrize(
+        ("event", "why"),
+        [
+            (project.ProjectCreated(TEAM, "a\0b"), "NUL"),
+            (project.ProjectCreated(TEAM, "a\ud800b"), "surrogate"),
+            (VersionDownloaded(VersionId("aa"), 1, 2**63 - 1), None),
+            (VersionDownloaded(VersionId("aa"), 1, 2**63), "64 bits"),
+            (VersionDownloaded(VersionId("aa"), -(10**400), 1), "64 bits"),
+            (project.ProjectCreated(TEAM, "\\u0000 of 9999999999999999999999"), None),
+        ],
+    )
+    def test_what_not_every_database_can_hold_is_refused_and_nothing_else(
+        self, ledger: Ledger, event: object, why: str | None
+    ) -> None:
+        if why is None:
+            append(ledger, P, event)
+            assert events(ledger)[0].event == event
+            return
+        with pytest.raises(InvalidValueError, match=why):
+            append(ledger, P, event)
+        assert [each.event for each in events(ledger)] == [Denied("InvalidValueError", None)]
+
+    def test_a_request_that_is_no_text_is_refused(self, ledger: Ledger) -> None:
+        with pytest.raises(InvalidValueError, match="surrogate"):
+            ledger.transact(command(["\ud800"]), decided())
+        assert ledger.head().size == 0

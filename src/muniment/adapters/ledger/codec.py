@@ -9,7 +9,7 @@ from __future__ import annotations
 import types
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Final, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import attrs
 import msgspec
@@ -202,7 +202,7 @@ class Codec:
         self._classes = {class_: name for name, class_ in names.items()}
 
     def encode(self, event: object) -> Written:
-        """Return the wire form of an event."""
+        """Return the wire form of an event; InvalidValueError if a text in it is none."""
         form = self._by_class.get(type(event)) or self._form(type(event))
         facts = form.write(event)
         if not form.words:
@@ -279,8 +279,17 @@ def _arrives(name: str, names: Mapping[str, type], upcasts: Mapping[str, Upcast]
     return False
 
 
+def json_text(value: object, order: Literal["sorted", "deterministic"]) -> bytes:
+    """Return the JSON text of a value; InvalidValueError if it holds what no text in UTF-8 can."""
+    try:
+        return msgspec.json.encode(value, order=order)
+    except UnicodeEncodeError as error:
+        msg = "text with half of a surrogate pair cannot be kept — leave that character out"
+        raise InvalidValueError(msg) from error
+
+
 def _json(fields: Fields) -> bytes:
-    return msgspec.json.encode(fields, order="sorted")
+    return json_text(fields, "sorted")
 
 
 def _without_none(write: Callable[[Any], Mapping[str, Any]]) -> Callable[[Any], Fields]:

@@ -13,7 +13,8 @@ from typing import Protocol, TypeVar
 import msgspec
 from attrs import define, field, frozen
 
-from muniment.adapters.ledger.codec import Codec
+from muniment.adapters.ledger.codec import Codec, json_text
+from muniment.adapters.ledger.fitting import fitting
 from muniment.adapters.ledger.record import BLIND_BYTES, Record, enveloped, leaf_of, recorded, whole
 from muniment.adapters.ledger.tiles import completed
 from muniment.domain import errors
@@ -168,7 +169,7 @@ class Core:
 
     def transact(self, desk: Desk, command: Command, decide: Decide) -> Receipt:
         """Run one command inside a savepoint: decide, append, fold, keep the answer."""
-        request = sha256(msgspec.json.encode(command.request, order="deterministic")).digest()
+        request = sha256(json_text(command.request, "deterministic")).digest()
         clock = self.clock()
         kept = desk.kept(command.context.actor, command.id, clock - COMMANDS_KEPT)
         if kept is not None:
@@ -258,7 +259,7 @@ class Core:
     def _record(
         self, command: Command, stream: StreamId, event: object, *, seq: int, position: int, at: Micros
     ) -> Record:
-        written = self.codec.encode(event)
+        written = fitting(self.codec.encode(event))
         random = self.random(2 * BLIND_BYTES + 16)
         context = command.context
         audit = event.audit if isinstance(event, Event) else Audit.CHANGE
