@@ -32,7 +32,7 @@ from muniment.domain.errors import StorageError
 
 Outcomes: TypeAlias = list[tuple[Waiting, object, BaseException | None]]
 FORGET_EVERY: Final = 60_000_000
-"""How often answers to old commands are removed, in microseconds."""
+"""How often answers to old commands and expired scratch rows are removed, in microseconds."""
 
 
 @define
@@ -118,10 +118,11 @@ class Batches:
         return unknown.outcomes if rows == [("committed",)] else None
 
     def _forget(self, connection: Connection) -> None:
-        """Remove answers that are older than they are kept, now and then."""
+        """Remove answers to commands and scratch rows whose time is over, now and then."""
         now = self.core.clock()
         if not 0 <= now - self._forgot_at < FORGET_EVERY:
             connection.execute("DELETE FROM commands WHERE kept_at < %s", (now - COMMANDS_KEPT,))
+            connection.execute("DELETE FROM scratch WHERE expires_at <= %s", (now,))
             self._forgot_at = now
 
 
