@@ -90,6 +90,7 @@ def test_the_story_is_clean(copy: Path) -> None:
         ("INSERT INTO tiles VALUES (1, 2, zeroblob(32))", "tile 2 of level 1 was changed"),
         ("INSERT INTO tiles VALUES (7, 0, zeroblob(32))", "tile 0 of level 7 was changed"),
         ("UPDATE tiles SET level = 'x' WHERE number = 1", "tile 1 of level 'x' was changed"),
+        ("UPDATE tiles SET number = 'x' WHERE number = 1", "tile 1 of level 1 is missing"),
     ],
 )
 def test_tiles_that_do_not_fit_their_leaves(tmp_path: Path, statement: str, fault: str) -> None:
@@ -258,11 +259,18 @@ def test_a_leaf_put_in(copy: Path) -> None:
         "recorded_at = recorded_at + 1",
         "recorded_at = 0",
         "size = 'many'",
+        "recorded_at = 'late'",
     ],
 )
 def test_the_head_changed(copy: Path, change: str) -> None:
     attack(copy, f"UPDATE head SET {change}")
     assert any("head" in fault for fault in verified(copy))
+
+
+def test_nothing_is_written_behind_a_head_that_is_none(copy: Path) -> None:
+    attack(copy, "UPDATE head SET recorded_at = 'late'")
+    with closing(sqlite_ledger(copy, Clock())) as ledger, pytest.raises(CorruptError, match="head"):
+        append(ledger, P, version())
 
 
 def test_the_head_taken_away(copy: Path) -> None:

@@ -13,9 +13,11 @@ import pytest
 from muniment.adapters.ledger.schema import newest
 from muniment.domain.errors import CorruptError, MunimentError, StorageError
 from muniment.domain.ports import Outcome
+from muniment.domain.redaction import lost_words
 from muniment.domain.rows import ProjectRow, VersionRow
 from tests.acts import story
-from tests.conformance.ledger_acts import command
+from tests.conformance.ledger_acts import Dial, P, append, command, created
+from tests.conformance.ledger_redaction import redact
 from tests.stores import Clock, sqlite_ledger, sqlite_store
 
 
@@ -137,3 +139,22 @@ def test_a_rebuild_that_fails_leaves_the_rows_as_they_were(copy: Path) -> None:
         ledger.rebuild()
     assert list(ledger.dump()) == rows
     ledger.close()
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [b"\0", b"{}", b'{"commits":["zz"],"seqs":[1]}', b'{"commits":[],"seqs":[1]}'],
+    ids=["no-json", "empty", "no-hex", "uneven"],
+)
+def test_a_redaction_that_was_changed_is_named_and_nothing_in_it_is_believed(tmp_path: Path, facts: bytes) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    with closing(sqlite_ledger(path, Dial())) as ledger:
+        append(ledger, P, created("secret"))
+        redact(ledger, 1)
+        ledger.rebuild()
+        assert list(ledger.verify()) == []
+        with closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute("UPDATE events SET state = ? WHERE rowid = 2", (facts,))
+        found = list(ledger.verify())
+    assert found[0] == "event 2 was changed: it does not match its leaf"
+    assert found[1] == lost_words(1)

@@ -120,6 +120,8 @@ def test_an_empty_ledger_is_not_carried_anywhere(make: Callable[[str], Any]) -> 
     [
         ("UPDATE events SET actor = 'eve' WHERE rowid = 2", "event 2 does not match its leaf"),
         ("DELETE FROM events WHERE rowid = 2", "event 2 does not match its leaf"),
+        ("DELETE FROM events WHERE rowid = 3", "event 3 does not match its leaf"),
+        ("DELETE FROM leaves WHERE seq = 3", "event 3 does not match its leaf"),
         ("UPDATE head SET size = 1, frontier = (SELECT hash FROM leaves WHERE seq = 1)", "its head is not that"),
         ("UPDATE projects SET name = 'x' WHERE to_seq IS NULL", "table projects"),
     ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from itertools import islice
+from itertools import islice, zip_longest
 from typing import Any, Final, TypeVar
 
 from attrs import evolve, frozen
@@ -62,8 +62,8 @@ class Cargo:
 
 def paired(records: Iterable[Record], leaves: Iterable[bytes]) -> Iterator[tuple[Record, bytes]]:
     """Yield events with their leaves; CorruptError if one does not match the other."""
-    for seq, (record, leaf) in enumerate(zip(records, leaves, strict=True), 1):
-        if record.seq != seq or not is_whole(record) or leaf_of(record) != leaf:
+    for seq, (record, leaf) in enumerate(zip_longest(records, leaves), 1):
+        if record is None or record.seq != seq or not is_whole(record) or leaf_of(record) != leaf:
             what = f"event {seq} does not match its leaf"
             raise _damaged(what)
         yield record, leaf

@@ -8,6 +8,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import starmap, takewhile
+from operator import index
 from typing import Any, Protocol, TypeAlias
 
 import msgspec
@@ -193,7 +194,7 @@ def read_tip(cursor: sqlite3.Cursor) -> Tip:
     """Return where the ledger ends."""
     row = cursor.execute("SELECT size, frontier, recorded_at FROM head WHERE id = 1").fetchone()
     try:
-        return Tip(Frontier(row[0], row[1]), row[2])
+        return Tip(Frontier(row[0], row[1]), index(row[2]))
     except (AttributeError, TypeError, ValueError) as error:
         what = "its head is missing or not of its form"
         raise damaged(what) from error

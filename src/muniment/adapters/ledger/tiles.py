@@ -47,7 +47,7 @@ class Made:
         for level, number, hash_ in kept:
             if level not in expected or type(number) is not int or self._hash(level, number) != hash_:
                 yield f"tile {number!r} of level {level!r} was changed: it is not what the leaves make"
-            if level in expected:
+            if level in expected and type(number) is int:
                 yield from self._gap(level, expected[level], number)
                 expected[level] = number + 1
         for level, at in expected.items():

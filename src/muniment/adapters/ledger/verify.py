@@ -72,8 +72,7 @@ class Redactions:
         if isinstance(record.words_commit, bytes):
             self._lost[record.seq] = record.words_commit
         if record.type == REDACTED and is_whole(record):
-            said = msgspec.json.decode(record.facts, type=_Said)
-            self._claimed.update(zip(said.seqs, map(bytes.fromhex, said.commits), strict=False))
+            self._claimed.update(_claims(record.facts))
 
     def faults(self) -> Iterator[str]:
         """Yield a line for each event that lost its words unsaid, or still has words that were said to be destroyed."""
@@ -89,6 +88,15 @@ class _Said(msgspec.Struct):
 
     seqs: list[int]
     commits: list[str]
+
+
+def _claims(facts: bytes) -> dict[int, bytes]:
+    """Return the commitments in a redaction; of one that was changed, which its leaf shows, nothing is believed."""
+    try:
+        said = msgspec.json.decode(facts, type=_Said)
+        return dict(zip(said.seqs, map(bytes.fromhex, said.commits), strict=True))
+    except ValueError:
+        return {}
 
 
 @define
