@@ -51,9 +51,19 @@ def test_what_nobody_knows_is_tracked_by_its_uri_alone(store: Store, caplog: pyt
 
 
 def test_without_fsspec_its_schemes_are_unknown(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("muniment.app.bootstrap.find_spec", lambda _: None)
+    monkeypatch.setattr("muniment.adapters.references.by_scheme.find_spec", lambda _: None)
     assert store.references.get("memory") is None
     assert store.references.get("https") is not None
+
+
+def test_a_store_loads_no_way_to_read_references_before_it_is_used() -> None:
+    code = (
+        "import sys; from muniment.app.bootstrap import open_store; from muniment.app.config import load;"
+        "store = open_store(load()); names = ('http.client', 'boto3', 'fsspec');"
+        "assert not any(name in sys.modules for name in names);"
+        "store.references['http']; assert 'http.client' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_fsspec_is_loaded_only_when_it_is_used(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import partial
 from hashlib import sha256
 from importlib.util import find_spec
@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 from urllib.parse import unquote, urlsplit
 
-from attrs import define, evolve
+from attrs import evolve
 
+from muniment.adapters.references.by_scheme import ReferencesByScheme, is_known_to_fsspec
 from muniment.app import clock, logs, noted, replay, rollback, scrub, telemetry
 from muniment.app.config import Config
 from muniment.app.directory import enter
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from muniment.adapters.vault.sqlite import SqliteVault
     from muniment.adapters.witness_folder import WitnessFolder
     from muniment.app.store import Notary, Scrubber
-    from muniment.domain.ports import BlobStore, Context, Ledger, ObjectStore, ReferenceStore, Vault
+    from muniment.domain.ports import BlobStore, Context, Ledger, ObjectStore, Vault
 
 
 KINDS: Final = {
@@ -76,7 +77,7 @@ def open_store(config: Config, *, source: str = "sdk", erasing_again: bool = Fal
         cache=open_cache(config),
         codec=MsgpackManifestCodec(),
         files=SqliteFileMemory(config.path("cache_dir", "cache") / "files.sqlite3"),
-        references=_references(),
+        references=ReferencesByScheme(),
         clock=clock.now,
         make_signer=lambda: signing.SigningKey.at(home / "signing.key", log_name(ledger.origin)),
         notary=signing.Notary(),
@@ -224,7 +225,7 @@ def _remote_objects(config: Config, url: str) -> ObjectStore | None:
         from muniment.adapters.blobs.s3 import Encryption, S3ObjectStore  # noqa: PLC0415
 
         return S3ObjectStore.at(url, Encryption(config["s3_sse"], config["s3_sse_kms_key_id"]))
-    if not named or not _is_known_to_fsspec(scheme):
+    if not named or not is_known_to_fsspec(scheme):
         return None
     from muniment.adapters.blobs.fsspec import FsspecObjectStore  # noqa: PLC0415
 
@@ -240,14 +241,6 @@ def _remote_folder(config: Config) -> Path:
         msg = f"the home folder cannot be written ({error.strerror}) — set MUNIMENT_HOME to a folder that can be"
         raise StorageError(msg) from error
     return folder
-
-
-def _is_known_to_fsspec(scheme: str) -> bool:
-    if scheme == "file" or find_spec("fsspec") is None:
-        return False
-    from muniment.adapters.references.fsspec import answers_for  # noqa: PLC0415
-
-    return answers_for(scheme)
 
 
 def open_ledger(config: Config) -> SqliteLedger | PostgresLedger:
@@ -315,40 +308,6 @@ def open_cache(config: Config) -> BlobCache:
     from muniment.adapters.blobs.cache import BlobCache  # noqa: PLC0415
 
     return BlobCache(config.path("cache_dir", "cache") / "blobs", config.cache_max)
-
-
-@define(eq=False)
-class _References(Mapping[str, "ReferenceStore"]):
-    """The reference stores by scheme: our own, and for any other what fsspec reaches, loaded when it is asked for."""
-
-    own: dict[str, ReferenceStore]
-
-    def __getitem__(self, scheme: str) -> ReferenceStore:
-        if scheme not in self.own and scheme == "s3":
-            from muniment.adapters.references.s3 import S3References  # noqa: PLC0415
-
-            self.own[scheme] = S3References()
-        elif scheme not in self.own:
-            if not _is_known_to_fsspec(scheme):
-                raise KeyError(scheme)
-            from muniment.adapters.references.fsspec import FsspecReferences  # noqa: PLC0415
-
-            self.own[scheme] = FsspecReferences((scheme,))
-        return self.own[scheme]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(tuple(self.own))
-
-    def __len__(self) -> int:
-        return len(self.own)
-
-
-def _references() -> Mapping[str, ReferenceStore]:
-    from muniment.adapters.references.file import FileReferences  # noqa: PLC0415
-    from muniment.adapters.references.http import HttpReferences  # noqa: PLC0415
-
-    stores: tuple[ReferenceStore, ...] = (FileReferences(), HttpReferences())
-    return _References({scheme: store for store in stores for scheme in store.schemes})
 
 
 def _home(config: Config) -> Path:
