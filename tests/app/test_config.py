@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from muniment.app.config import SETTINGS, duration_in_micros, load, os_user, size_in_bytes
+from muniment.app import durations
+from muniment.app.config import SETTINGS, load, os_user, size_in_bytes
 from muniment.domain.errors import InvalidValueError, StorageError
 
 GIB = 1 << 30
@@ -89,30 +90,9 @@ def test_sizes(text: str, size: int) -> None:
     assert size_in_bytes(text) == size
 
 
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("90", 90),
-        ("7d", 604_800),
-        ("12h", 43_200),
-        ("30m", 1800),
-        ("2w", 1_209_600),
-        ("0", 0),
-        ("0.5s", 0.5),
-        ("1 D", 86400),
-    ],
-)
-def test_durations(text: str, seconds: float) -> None:
-    assert duration_in_micros(text) == seconds * SECOND
-
-
-def test_a_duration_for_ever_is_a_thousand_years() -> None:
-    assert duration_in_micros("9" * 400) == duration_in_micros("365250d")
-
-
 @given(st.text())
-def test_a_text_is_a_size_or_is_refused(text: str) -> None:
-    for read in (size_in_bytes, duration_in_micros):
+def test_a_text_is_a_size_or_a_duration_or_is_refused(text: str) -> None:
+    for read in (size_in_bytes, durations.from_text):
         try:
             assert read(text) >= 0
         except InvalidValueError as error:

@@ -119,7 +119,7 @@ EXPECTED = """\
 ~ alias local/wandb-registry-dataset/digits:production: \
 version: local/uncategorized/digits:v0 → local/uncategorized/digits:v1
 - link local/wandb-registry-dataset/digits:v0: version local/uncategorized/digits:v0
-~ version local/uncategorized/digits:v0: ttl: inherit → 1 day, 0:00:00, metadata changed
+~ version local/uncategorized/digits:v0: ttl: inherit → 1d, metadata changed
 + tag local/uncategorized/digits:v0: tag gold
 - tag local/uncategorized/digits:v0: tag raw
 - version local/uncategorized/old:v0 (deleted)

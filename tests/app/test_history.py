@@ -62,7 +62,7 @@ def test_the_history_of_an_artifact_has_what_happened_to_its_versions(story: Sto
     assert told(story, artifact_id) == [
         "artifact created | name: — → digits | type: — → dataset | ttl: — → inherit",
         "version created | version: — → local/uncategorized/digits:v0",
-        "version ttl set | ttl: inherit → 1 day, 0:00:00",
+        "version ttl set | ttl: inherit → 1d",
         'version metadata changed | metadata: {"n": 1} → {"n": 2}',
         "version described | description: — → hand-written",
         "version tagged | tag: — → checked",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from attrs import define, field, frozen
 
-from muniment.app import catalog, clock, directory
+from muniment.app import catalog, directory, durations
 from muniment.app.labels import Labels
 from muniment.app.store import Store
 from muniment.domain import alias, artifact, collection, organisation, principal, project, registry, run, team, version
@@ -291,7 +291,7 @@ def ttl_of(row: Row | None) -> Json:
     rule, micros = getattr(row, "ttl_rule", None), getattr(row, "ttl_micros", None)
     if rule is None and micros is None:
         return None
-    return str(clock.MICRO * micros) if micros is not None else TtlRule(rule).value
+    return durations.to_text(micros) if micros is not None else TtlRule(rule).value
 
 
 def _shown(value: Json) -> str:

@@ -12,19 +12,16 @@ from typing import Any, Final
 
 from attrs import define, field, frozen
 
+from muniment.app import durations
 from muniment.domain.errors import InvalidValueError, StorageError
-from muniment.domain.values import LONGEST_TTL
 
 LARGEST: Final = (1 << 63) - 1
 DIGESTS: Final = ("sha256", "md5")
 LOGS: Final = ("json", "text")
 LEVELS: Final = ("debug", "info", "warning", "error")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?", re.IGNORECASE)
-_TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d|w)?", re.IGNORECASE)
 _IN_AUTHORITY: Final = re.compile(r"(://[^:/?#@]*):.*@")
 _IN_QUERY: Final = re.compile(r"([?&](?:ssl)?password=)[^&]*")
-_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-MICROS_PER_SECOND: Final = 1_000_000
 
 
 @frozen
@@ -115,13 +112,13 @@ class Config:
     @property
     def grace(self) -> int:
         """How long a deleted version can be restored, in microseconds."""
-        return duration_in_micros(self.text("grace"))
+        return durations.from_text(self.text("grace"))
 
     def check(self) -> None:
         """Refuse what cannot be read, before anything is done; the error names the setting."""
         checks: tuple[tuple[str, Callable[[str], object]], ...] = (
             ("cache_max", size_in_bytes),
-            ("grace", duration_in_micros),
+            ("grace", durations.from_text),
             ("digest", _one_of("digest", DIGESTS)),
             ("log", _one_of("form of logs", ("", *LOGS))),
             ("log_level", _one_of("level", LEVELS)),
@@ -192,16 +189,6 @@ def size_in_bytes(text: str) -> int:
         raise InvalidValueError(msg)
     size = float(found[1]) * 1024 ** " KMGT".index(found[2].upper() or " ")
     return int(min(size, LARGEST))
-
-
-def duration_in_micros(text: str) -> int:
-    """Read ``7d``, ``12h``, ``30m``, ``2w`` or ``90`` (seconds) as microseconds."""
-    found = _TIME.fullmatch(text.strip())
-    if not found:
-        msg = f"{text!r} is no duration — write for example 7d, 12h or 30m"
-        raise InvalidValueError(msg)
-    micros = float(found[1]) * _SECONDS[(found[2] or "s").lower()] * MICROS_PER_SECOND
-    return round(min(micros, LONGEST_TTL))
 
 
 def _one_of(what: str, known: tuple[str, ...]) -> Callable[[str], None]:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import click
 
-from muniment.app import catalog, clock, lifecycle, link_artifact, retention
+from muniment.app import catalog, clock, durations, lifecycle, link_artifact, retention
 from muniment.app.catalog import Found
-from muniment.app.cli import describe, frame, people
+from muniment.app.cli import describe, frame
 from muniment.app.cli.frame import command, store
 from muniment.app.cli.show import One, Shown
 from muniment.app.cli.trying import acted_on, dry_run_option, tried
-from muniment.app.config import duration_in_micros
 from muniment.app.lifecycle import Edits
 from muniment.app.store import Store
 from muniment.app.subjects import address, subject
 from muniment.domain.errors import InvalidValueError, NotFoundError, VersionHeldError
 from muniment.domain.rows import ArtifactRow, TeamRow
-from muniment.domain.values import INHERIT, NEVER, Ttl, TtlRule, VersionId
+from muniment.domain.values import Ttl, TtlRule, VersionId
 
 NOWHERE = "none"
 
@@ -82,13 +81,13 @@ def ttl(name: str, time: str | None, whole: bool) -> Shown:
     it go earlier. When it expires in fact, and why, is said too.
     """
     opened = store()
-    chosen = None if time is None else ttl_of(time)
+    chosen = None if time is None else durations.ttl_from_text(time)
     if whole:
         row, team = _artifact(opened, name)
         if chosen is not None:
             lifecycle.set_artifact_ttl(opened, row, team, chosen)
             row, _ = _artifact(opened, name)
-        said = _text(Ttl(TtlRule(row.ttl_rule), row.ttl_micros))
+        said = durations.ttl_to_text(Ttl(TtlRule(row.ttl_rule), row.ttl_micros))
         return One({"name": row.name, "ttl": said}, f"{row.name}: {said}")
     found = _own(frame.find(opened, name), "set its TTL")
     if chosen is not None:
@@ -191,30 +190,14 @@ def _artifact(opened: Store, name: str) -> tuple[ArtifactRow, TeamRow]:
     return catalog.artifact_named(opened.views, project, where.name), team
 
 
-def ttl_of(text: str) -> Ttl:
-    """Read a TTL as people type it: a duration, never or inherit."""
-    fixed = {"never": NEVER, "inherit": INHERIT}
-    if text in fixed:
-        return fixed[text]
-    micros = duration_in_micros(text)
-    if micros <= 0:
-        msg = f"{text!r} is no time to live, which has to be positive — write for example 90d, never or inherit"
-        raise InvalidValueError(msg)
-    return Ttl.after(micros)
-
-
-def _text(ttl: Ttl) -> str:
-    return people.time_text(ttl.micros) if ttl.rule is TtlRule.AFTER else ttl.rule.value
-
-
 def _lives(opened: Store, found: Found) -> dict[str, object]:
     row = found.version
     decision = retention.explain(opened, row)
     expires, unsaid = decision.removed_at, decision.because[0].rule == "P7"
     return {
         "name": describe.source_name(found),
-        "ttl": _text(Ttl(TtlRule(row.ttl_rule), row.ttl_micros)),
-        "in_force": _text(lifecycle.ttl_in_force(opened, found)),
+        "ttl": durations.ttl_to_text(Ttl(TtlRule(row.ttl_rule), row.ttl_micros)),
+        "in_force": durations.ttl_to_text(lifecycle.ttl_in_force(opened, found)),
         "expires_at": None if expires is None else clock.to_text(expires),
         "because": None if unsaid else decision.why,
         "linked": bool(catalog.links_of(opened.views, row.version_id)),

@@ -6,20 +6,16 @@ from typing import Any
 
 import click
 
-from muniment.app import directory
+from muniment.app import directory, durations
 from muniment.app.cli.frame import group, store
 from muniment.app.cli.show import Many, One, Shown, Values
 from muniment.app.cli.trying import acted_on, dry_run_option, tried
-from muniment.app.config import duration_in_micros
 from muniment.app.store import Store
-from muniment.domain.errors import InvalidValueError
 from muniment.domain.rows import MemberRow, OrganisationRow, TeamRow
 from muniment.domain.team import TtlSetters
-from muniment.domain.values import ERASED_TEXT, PrincipalId, Role, TeamId
+from muniment.domain.values import ERASED_TEXT, Micros, PrincipalId, Role, TeamId, TtlRule
 
 ROLES = click.Choice([role.value for role in Role])
-NEVER = "never"
-SECOND = 1_000_000
 
 
 # --- organizations ---------------------------------------------------------------------------------------------------
@@ -145,7 +141,7 @@ def team_ttl(name: str, setters: str | None, default: str | None) -> Shown:
     row = directory.team(opened.views, name)
     if setters is not None or default is not None:
         chosen = TtlSetters(setters or row.ttl_setters)
-        micros = row.ttl_micros if default is None else _duration(default)
+        micros = row.ttl_micros if default is None else _default(default)
         directory.set_ttl_policy(opened, name, chosen, micros)
         row = directory.team(opened.views, name)
     values = _team(opened, row)
@@ -188,24 +184,8 @@ def members(opened: Store, scope: str) -> Many:
     return Many(sorted(listed, key=lambda each: each["member"]), ("member", "kind", "role"), "nobody")
 
 
-def time_text(micros: int | None) -> str:
-    """Return a duration as it can be typed: ``never``, ``90d``, ``0.5s``."""
-    if micros is None:
-        return NEVER
-    for unit, seconds in (("d", 86400), ("h", 3600), ("m", 60)):
-        if micros % (seconds * SECOND) == 0:
-            return f"{micros // (seconds * SECOND)}{unit}"
-    return f"{micros / SECOND:f}".rstrip("0").rstrip(".") + "s"
-
-
-def _duration(text: str) -> int | None:
-    if text == NEVER:
-        return None
-    micros = duration_in_micros(text)
-    if micros <= 0:
-        msg = f"{text!r} is no time to live — write for example 90d, or never"
-        raise InvalidValueError(msg)
-    return micros
+def _default(text: str) -> Micros | None:
+    return None if text == TtlRule.NEVER.value else durations.lasting(text, "90d, or never")
 
 
 def _organisation(opened: Store, row: OrganisationRow) -> Values:
@@ -224,7 +204,7 @@ def _team(opened: Store, row: TeamRow) -> Values:
         "organization": owner.name if owner else None,
         "members": opened.views.count(MemberRow, scope_id=row.team_id, order="member_id"),
         "ttl_setters": row.ttl_setters,
-        "ttl_default": time_text(row.ttl_micros),
+        "ttl_default": durations.to_text(row.ttl_micros),
         "storage": row.store,
         "id": row.team_id,
     }

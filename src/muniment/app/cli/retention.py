@@ -7,22 +7,21 @@ from typing import Any
 
 import click
 
-from muniment.app import clock, lineage_ttl, policies, previews, scopes
+from muniment.app import clock, durations, lineage_ttl, policies, previews, scopes
 from muniment.app import retention as keeping
-from muniment.app.cli import describe, edits, people
+from muniment.app.cli import describe
 from muniment.app.cli.approval import login
 from muniment.app.cli.frame import as_of_option, find, group, seq_at, store
 from muniment.app.cli.show import Many, One, Shown, Values, printable
 from muniment.app.cli.trying import dry_run_option
-from muniment.app.config import duration_in_micros
 from muniment.app.labels import Labels
 from muniment.app.previews import Difference
 from muniment.app.reach import name_of
 from muniment.app.store import Store
 from muniment.app.subjects import version_or_run
-from muniment.domain.errors import InvalidValueError, NotFoundError
+from muniment.domain.errors import NotFoundError
 from muniment.domain.hold import ScopeKind
-from muniment.domain.policy import Ending, PolicySet, Start, Terms
+from muniment.domain.policy import DAY, Ending, PolicySet, Start, Terms
 from muniment.domain.retention import Decision, Rule
 from muniment.domain.rows import PolicyRow, VersionRow
 from muniment.domain.values import Micros, VersionId
@@ -196,7 +195,7 @@ def apply(direction: str, depth: int | None, name: str, time: str, dry_run: bool
     versions that would go at another time are listed.
     """
     opened = store()
-    found, ttl = find(opened, name), edits.ttl_of(time)
+    found, ttl = find(opened, name), durations.ttl_from_text(time)
     if dry_run:
         rows = lineage_ttl.tried(opened, found, ttl, direction, depth)
         return _tried(opened, rows, None)
@@ -224,13 +223,7 @@ def _version(opened: Store, name: str, at: int | None) -> VersionRow:
 
 
 def _micros(text: str | None) -> Micros | None:
-    if text is None:
-        return None
-    micros = duration_in_micros(text)
-    if micros <= 0:
-        msg = f"{text!r} is no time to keep something — write for example 184d"
-        raise InvalidValueError(msg)
-    return micros
+    return None if text is None else durations.lasting(text, "184d")
 
 
 def _text(at: Micros | None) -> str | None:
@@ -238,7 +231,7 @@ def _text(at: Micros | None) -> str | None:
 
 
 def _time(micros: Micros | None) -> str | None:
-    return None if micros is None else people.time_text(micros)
+    return None if micros is None else durations.to_text(micros)
 
 
 def _decision(decision: Decision) -> dict[str, Any]:
@@ -299,8 +292,8 @@ def _due(opened: Store, version: VersionRow, decision: Decision, now: Micros) ->
         "version_id": version.version_id,
         "action": decision.action.value,
         "due_at": _text(decision.due_at),
-        "late": None if late is None else f"{late // people.SECOND // 86400}d",
-        "late_seconds": None if late is None else late / people.SECOND,
+        "late": None if late is None else f"{late // DAY}d",
+        "late_seconds": None if late is None else late / durations.SECOND,
         "because": decision.why,
     }
 
