@@ -9,24 +9,27 @@ from __future__ import annotations
 import html
 import importlib.metadata
 import secrets
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
 from attrs import frozen
 
-from muniment.app import approvals, bundles, canonical, clock, erasing_plan, requests
+from muniment.app import approvals, bundles, canonical, clock, erasing_bytes, erasing_plan, requests, residuals
 from muniment.app.bundles import Bundle, Contents, Made
 from muniment.app.erasing_plan import Plan
+from muniment.app.places import OWN_NAME
 from muniment.app.proofs import Prover
 from muniment.app.store import Store
 from muniment.app.transact import Request, Steps, new_id
 from muniment.domain import request as wanted
 from muniment.domain.approval import Act
+from muniment.domain.disposal import Hindrance
 from muniment.domain.errors import InvalidValueError, NotFoundError, ProofError
 from muniment.domain.ports import SlotDraft
 from muniment.domain.request import REQUEST, CertificateIssued, Stage
-from muniment.domain.rows import ProposalRow, RequestRow
+from muniment.domain.rows import DisposalRow, ProposalRow, RequestRow
 from muniment.domain.values import Json, StreamId
 
 FORM: Final = "muniment-erasure-certificate/v1"
@@ -34,6 +37,11 @@ REPORT: Final = "erasure-certificate"
 JSON_FILE: Final = "certificate.json"
 PAGE_FILE: Final = "certificate.html"
 PROOF_FILE: Final = "certificate.tlog-proof"
+WHY: Final = {
+    Hindrance.LOCK.value: "a lock of the store holds {} copies",
+    Hindrance.LEGAL_HOLD.value: "a legal hold of the store is on {} copies",
+    Hindrance.SHARED.value: "versions that nobody attached need {} contents",
+}
 LIMITS: Final = (
     "Ids, times and sizes stand in the ledger for good; so do commitments to what was erased, without their blinds.",
     "Copies outside this store were not searched: downloads, exports, backups and replicas.",
@@ -62,9 +70,9 @@ class Certificate:
 
 
 def issue(store: Store, request_id: str) -> RequestRow:
-    """Issue the certificate of an erasure that was verified, once."""
+    """Issue the certificate of an erasure that was verified, once; executed again, it gets another one."""
     row = requests.request(store.views, request_id)
-    if row.certificate_id is not None:
+    if row.stage in {Stage.CERTIFIED.value, Stage.CLOSED.value}:
         return row
     plan = erasing_plan.saved(store, request_id)
     if plan is None or row.stage != Stage.VERIFIED.value:
@@ -79,7 +87,8 @@ def issue(store: Store, request_id: str) -> RequestRow:
         steps.step(REQUEST, request_id, wanted.certify_erasure, id_, certificate.sealed, content)
 
     store.transact(Request("certify erasure", None, request_id), decide)
-    erasing_plan.forget(store, request_id)
+    if not plan.shared and not plan.told.get("left"):
+        erasing_plan.forget(store, request_id)
     return requests.request(store.views, request_id)
 
 
@@ -184,8 +193,8 @@ def _told(store: Store, row: RequestRow, plan: Plan, certificate_id: str) -> dic
         "runs": len(plan.runs),
         "contents": len(plan.going),
         "shared": f"{len(plan.shared)} contents are shared with versions that nobody attached, and were kept",
-        "disposals": plan.told.get("disposals", []),
-        "residuals": plan.told.get("residuals", []),
+        "disposals": [_disposal(each) for each in erasing_bytes.evidence(store.views, row.request_id)],
+        "residuals": [*_residuals(store, row.request_id), *plan.told.get("residuals", [])],
         "left": len(plan.told.get("left", [])),
         "techniques": [
             "contents: deleted in every place, packs rewritten without them",
@@ -208,6 +217,26 @@ def _told(store: Store, row: RequestRow, plan: Plan, certificate_id: str) -> dic
         "tool": f"muniment {importlib.metadata.version('muniment')}",
         "limits": list(LIMITS),
     }
+
+
+def _disposal(row: DisposalRow) -> Json:
+    return {
+        "disposal": row.disposal_id,
+        "method": row.method,
+        "verified_by": row.verified_by.split("+") if row.verified_by else [],
+        "blobs": row.blobs,
+        "copies": row.copies,
+        "residual": row.residual,
+    }
+
+
+def _residuals(store: Store, request_id: str) -> Iterator[Json]:
+    """Yield the copies that are left: where, why, and until when, as far as anybody said."""
+    for row in erasing_bytes.residual_rows(store.views, request_id):
+        if row.state == residuals.LEFT:
+            ends_at = None if row.ends_at is None else clock.to_text(row.ends_at)
+            why = WHY[row.why].format(row.copies)
+            yield {"place": row.place or OWN_NAME, "why": why, "ends_at": ends_at, "residual": row.residual_id}
 
 
 def _scoped(store: Store, request_id: str) -> int:

@@ -230,7 +230,7 @@ def _remove(store: Store, wait: float, progress: Progress) -> Report:
     progress.ahead("removing blobs", len(ready.dead), sum(each.size for each in ready.dead.values()))
     disposing = Disposing(store, ready, progress, owners.held, owners.tell)
     purged = _dispose(store, owners, disposing)
-    ended, unseen = residuals.look_again(store, among, reach(store)) if residuals.known(store) else (0, ())
+    ended, unseen = residuals.look_again(store, among, reach(store)) if residuals.any_left(store) else (0, ())
     return Report(
         purged=purged,
         blobs=len(disposing.gone),

@@ -201,7 +201,8 @@ class Disposing:
 class Outcome:
     """What disposing of blobs came to; *kept* ones are needed, wanted again, held, or running sessions may want them.
 
-    *failed* has a line for each that is still there, or that nobody could look for.
+    *failed* has a line for each that is still there, or that nobody could look for; of these a lock holds those in
+    *locked*, and of the others *undone* has the lines.
     """
 
     evidence: tuple[Evidence, ...] = ()
@@ -210,6 +211,8 @@ class Outcome:
     kept: int = 0
     residual: int = 0
     failed: tuple[str, ...] = ()
+    locked: frozenset[Digest] = frozenset()
+    undone: tuple[str, ...] = ()
 
 
 def dispose(
@@ -279,7 +282,9 @@ def record(
         store.transact(Request("dispose", None, owner_id or evidence.disposal_id), deciding)
         told.append(evidence)
     size = sum(each.dead.size for each in gone)
-    return Outcome(tuple(told), len(gone), size, residual=len(stuck), failed=disposing.lines())
+    locked = frozenset(each.digest for each in stuck.values())
+    undone = tuple(dict.fromkeys(disposing.failed.values()))
+    return Outcome(tuple(told), len(gone), size, 0, len(stuck), disposing.lines(), locked, undone)
 
 
 def _by_site(

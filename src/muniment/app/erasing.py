@@ -15,6 +15,8 @@ from attrs import define, evolve, field
 from muniment.app import (
     approvals,
     clock,
+    data_subjects,
+    erasing_bytes,
     erasing_notes,
     erasing_parts,
     erasing_plan,
@@ -24,11 +26,10 @@ from muniment.app import (
     requests,
 )
 from muniment.app.data_subjects import readable
-from muniment.app.disposal import dispose
 from muniment.app.erasing_plan import LIVING, Plan
 from muniment.app.fsck import personal_slots
 from muniment.app.manifests import Removed
-from muniment.app.reach import sites, team_of
+from muniment.app.reach import team_of
 from muniment.app.scrub import scrub
 from muniment.app.store import Store
 from muniment.app.transact import Request, Steps
@@ -39,12 +40,12 @@ from muniment.domain import request as wanted
 from muniment.domain import run as runs
 from muniment.domain import version as versions
 from muniment.domain.errors import ConflictError, InvalidValueError
-from muniment.domain.evidence import Evidence, Trigger
-from muniment.domain.ports import Recorded
+from muniment.domain.evidence import Trigger
+from muniment.domain.ports import Recorded, Views
 from muniment.domain.request import REQUEST, Right, Stage, Verdict
 from muniment.domain.rows import ArtifactRow, RequestRow, RunRow, TimelineRow, VersionRow
-from muniment.domain.values import ArtifactId, Digest, Json, Residual, SlotId, StreamId, TeamId, VersionId, owner_of
-from muniment.domain.version import LetGo, ManifestReplaced, State
+from muniment.domain.values import ArtifactId, Residual, SlotId, StreamId, TeamId, VersionId, owner_of
+from muniment.domain.version import LetGo, ManifestReplaced
 
 PAGE: Final = 1_000
 DONE: Final = frozenset(stage.value for stage in (Stage.EXECUTED, Stage.VERIFIED, Stage.CERTIFIED, Stage.CLOSED))
@@ -85,7 +86,7 @@ class Eraser:
             Step.MANIFESTS: self._replace_manifests,
             Step.VERSIONS: self._end_whole,
             Step.PARTS: partial(erasing_parts.drop, self.store),
-            Step.BLOBS: self._dispose,
+            Step.BLOBS: partial(erasing_bytes.dispose, self.store, wait=self.wait),
             Step.CACHES: self._evict,
             Step.WORDS: self._redact,
             Step.VAULT: self._destroy,
@@ -95,23 +96,24 @@ class Eraser:
     def fence(self) -> Plan:
         """Let nothing of it come back from now on, and freeze what is to go; once is enough."""
         row = requests.request(self.store.views, self.request_id)
-        there = erasing_plan.saved(self.store, self.request_id)
-        if there is not None and row.stage != Stage.DECIDED.value:
-            return there
         _require_erasure(row)
-        if row.stage == Stage.FENCED.value:
-            return self._planned(row)
+        there = erasing_plan.saved(self.store, self.request_id)
+        if there is not None and row.stage in {Stage.FENCED.value, *DONE}:
+            return erasing_plan.settled(self.store, there)
         plan = self._planned(row)
+        if row.stage == Stage.FENCED.value:
+            return erasing_plan.settled(self.store, plan)
 
         def decide(steps: Steps) -> None:
             approvals.require_admin(steps.views, self.store.context, "erase data subjects")
+            _require_scoped(steps.views, row)
             erasing_plan.require_free(steps.views, self.store, plan, steps.now)
             steps.step(subjects.DATA_SUBJECT, plan.subject_id, subjects.fence_subject, self.request_id)
             steps.step(REQUEST, self.request_id, wanted.fence_erasure)
             leases.end_all(steps)
 
         self.store.transact(Request("fence erasure", None, self.request_id), decide)
-        return plan
+        return erasing_plan.settled(self.store, plan)
 
     def tried(self) -> Plan:
         """Return what would go, and change nothing; HeldError if it may not."""
@@ -123,9 +125,13 @@ class Eraser:
         return plan
 
     def execute(self) -> RequestRow:
-        """Do all that is to be done; ConflictError if uploads that began before are still running."""
+        """Do all that is to be done; ConflictError if uploads that began before are still running.
+
+        What a store refuses to delete is StorageError, once all else was done. An erasure that was verified and left
+        copies behind is executed again as soon as any of these can go.
+        """
         row = requests.request(self.store.views, self.request_id)
-        if row.stage in DONE:
+        if row.stage in DONE and not self._goes_on(row):
             return row
         plan = self.fence()
         for step, act in self._acts.items():
@@ -133,6 +139,7 @@ class Eraser:
                 act(erasing_plan.saved(self.store, self.request_id) or plan)
             self.after(step)
         plan = erasing_plan.saved(self.store, self.request_id) or plan
+        erasing_bytes.require_done(plan)
 
         def decide(steps: Steps) -> None:
             approvals.require_admin(steps.views, self.store.context, "erase data subjects")
@@ -143,6 +150,28 @@ class Eraser:
 
         self.store.transact(Request("execute erasure", None, self.request_id), decide)
         return requests.request(self.store.views, self.request_id)
+
+    def _goes_on(self, row: RequestRow) -> bool:
+        """Open the request again if copies that had to stay may go by now."""
+        plan = erasing_plan.saved(self.store, self.request_id)
+        if plan is None or row.stage == Stage.EXECUTED.value or not (plan.shared or plan.told.get("left")):
+            return False
+
+        def permit(steps: Steps) -> None:
+            approvals.require_admin(steps.views, self.store.context, "erase data subjects")
+
+        self.store.transact(Request("erase what was left", None, self.request_id), permit)
+        plan = erasing_bytes.freed(self.store, plan)
+        if plan is None:
+            return False
+        fence.put_up(self.store, self.request_id, plan.going, ())
+        erasing_plan.save(self.store, plan)
+
+        def reopen(steps: Steps) -> None:
+            steps.step(REQUEST, self.request_id, wanted.reopen_request, row.residual)
+
+        self.store.transact(Request("reopen request", None, self.request_id), reopen)
+        return True
 
     def _planned(self, row: RequestRow) -> Plan:
         plan, paths = erasing_plan.make(self.store, row)
@@ -212,21 +241,6 @@ class Eraser:
         if steps.views.find(ArtifactRow, artifact_id=artifact_id) and not any(row.state in LIVING for row in rows):
             steps.step(artifacts.ARTIFACT, artifact_id, artifacts.delete_artifact)
 
-    def _dispose(self, plan: Plan) -> None:
-        going = set(plan.going)
-        wanted_gone = {*going, *plan.manifests}
-        done = dispose(self.store, wanted_gone, Trigger.ERASURE, request_id=plan.request_id, wait=self.wait)
-        left = sorted(still_there(self.store, going))
-        if left and not done.blobs and self.store.ledger.scratch.items(leases.LEASE):
-            msg = "uploads that began before are still running — erase again when they ended, or wait with --wait"
-            raise ConflictError(msg)
-        if not done.failed:
-            for version_id in plan.whole:
-                self._end("purge", version_id, partial(_purge, version_id))
-        stuck = left if done.residual or done.failed else []
-        told = [*plan.told.get("disposals", ()), *map(_evidence, done.evidence)]
-        erasing_plan.save(self.store, erasing_plan.with_told(plan, disposals=told, left=stuck, failed=len(done.failed)))
-
     def _evict(self, plan: Plan) -> None:
         """Drop it from the cache of this machine."""
         for result in self.store.cache.delete_many(sorted({*plan.going, *plan.manifests})):
@@ -261,25 +275,8 @@ class Eraser:
         return self.store if team_id is None else self.store.of_team(team_id)
 
 
-def _purge(version_id: VersionId, steps: Steps) -> None:
-    row = steps.views.find(VersionRow, version_id=version_id)
-    if row is not None and row.state == State.LET_GO.value:
-        steps.step(versions.VERSION, version_id, versions.purge, ())
-
-
 def _until(residual: Residual) -> str | None:
     return None if residual.ends_at is None else clock.to_text(residual.ends_at)
-
-
-def _evidence(found: Evidence) -> Json:
-    return {
-        "disposal": found.disposal_id,
-        "method": found.method.value,
-        "verified_by": [check.value for check in found.verified_by],
-        "blobs": found.blobs,
-        "copies": found.copies,
-        "residual": found.residual,
-    }
 
 
 def _end_run(run_id: str, steps: Steps) -> None:
@@ -289,6 +286,7 @@ def _end_run(run_id: str, steps: Steps) -> None:
 
 def words(store: Store, plan: Plan) -> Iterator[Recorded]:
     """Yield the events whose words name what is erased: paths, contents, and all names of what goes as a whole."""
+    yield from erasing_bytes.ended(store, plan.request_id)
     for recorded in store.ledger.read(stream=StreamId(plan.subject_id)):
         if isinstance(recorded.event, subjects.EntriesAttached):
             yield recorded
@@ -325,14 +323,6 @@ def about(store: Store, id_: str) -> Iterator[Recorded]:
         after = rows[-1].event_seq
 
 
-def still_there(store: Store, digests: set[Digest]) -> set[Digest]:
-    """Return those contents that any place still has."""
-    found: set[Digest] = set()
-    for site in sites(store):
-        found |= digests - site.blobs.missing(digests)
-    return found
-
-
 def _listings(store: Store, version_id: VersionId) -> Iterator[Recorded]:
     """Yield the events that name earlier manifests of a version."""
     listing = [
@@ -356,3 +346,14 @@ def _require_erasure(row: RequestRow) -> None:
     if row.right != Right.ERASURE.value or row.verdict in {None, Verdict.REFUSED.value}:
         msg = "only an erasure that was approved is carried out — see: muniment request show"
         raise InvalidValueError(msg)
+
+
+def _require_scoped(views: Views, row: RequestRow) -> None:
+    """Refuse what was decided about other things than are attached now: ConflictError."""
+    found = data_subjects.attached(views, row.subject_id).count
+    if found != row.found:
+        msg = (
+            f"{found} things are about the data subject by now, but {row.found} were decided on — "
+            f"scope and decide again: muniment request scope {row.request_id}"
+        )
+        raise ConflictError(msg)

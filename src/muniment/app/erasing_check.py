@@ -7,16 +7,26 @@ from typing import Final
 
 from attrs import frozen
 
-from muniment.app import data_subjects, erasing, erasing_parts, erasing_plan, erasing_said, fence, requests, scan
+from muniment.app import (
+    data_subjects,
+    erasing,
+    erasing_bytes,
+    erasing_parts,
+    erasing_plan,
+    erasing_said,
+    fence,
+    requests,
+    scan,
+)
 from muniment.app.erasing import Step
 from muniment.app.erasing_plan import LIVING, Plan
 from muniment.app.fsck import personal_slots
-from muniment.app.reach import sites
+from muniment.app.reach import Site, reach, sites
 from muniment.app.store import Store
 from muniment.app.transact import Request, Steps
 from muniment.domain import request as wanted
 from muniment.domain.errors import InvalidValueError, NotFoundError
-from muniment.domain.request import REQUEST
+from muniment.domain.request import REQUEST, Stage
 from muniment.domain.rows import VersionRow
 from muniment.domain.values import Digest
 
@@ -39,9 +49,8 @@ def verify(store: Store, request_id: str, *, canaries: Sequence[str] = (), place
 
     *canaries* are words that were known to be in it; they are looked for in every byte of *places*.
     """
-    plan = erasing_plan.saved(store, request_id)
-    if plan is None:
-        row = requests.request(store.views, request_id)
+    plan, row = erasing_plan.saved(store, request_id), requests.request(store.views, request_id)
+    if plan is None or row.stage not in {Stage.FENCED.value, Stage.EXECUTED.value, Stage.VERIFIED.value}:
         msg = f"request {request_id} is {row.stage}: there is nothing to verify — see: muniment request show"
         raise InvalidValueError(msg)
     checked = look(store, plan, canaries=canaries, places=places)
@@ -70,8 +79,10 @@ def look(store: Store, plan: Plan, *, canaries: Sequence[str] = (), places: Sequ
 
 def _in_places(store: Store, plan: Plan) -> Iterator[str]:
     """Yield contents that a place lists or gives out."""
-    going = set(plan.going) - {Digest(each) for each in plan.told.get("left", ())}
+    left = erasing_bytes.left_of(plan)
+    going = set(plan.going) - left
     for site in sites(store):
+        yield from (site.named("a list of entries is still there") for _ in _lists(store, plan, site, left))
         listed = {digest for digest, _ in site.blobs.list()} & going
         yield from (site.named("a content is still listed") for _ in listed)
         search = site.blobs.search(sorted(going))
@@ -80,6 +91,12 @@ def _in_places(store: Store, plan: Plan) -> Iterator[str]:
         yield from (
             site.named("a content can still be read") for each in going - listed if _reads(site.blobs.get, each)
         )
+
+
+def _lists(store: Store, plan: Plan, site: Site, left: set[Digest]) -> set[Digest]:
+    """Return the blobs in which entries were listed that a place still has, and that no version needs."""
+    there = {copy.digest for copy in site.blobs.search(sorted({*plan.manifests} - left)).copies}
+    return there - reach(store).at(site.key) if there else there
 
 
 def _in_cache(store: Store, plan: Plan) -> Iterator[str]:

@@ -11,19 +11,20 @@ from typing import Final
 
 from attrs import asdict, evolve, field, frozen
 
-from muniment.app import data_subjects, holds
+from muniment.app import data_subjects, holds, requests
 from muniment.app.data_subjects import Attached, elsewhere, readable
 from muniment.app.fence import PATH, place_of
 from muniment.app.manifests import Manifest
 from muniment.app.retention import Book
 from muniment.app.store import Store
+from muniment.domain.artifact import VersionCreated
 from muniment.domain.data_subject import TargetKind
 from muniment.domain.errors import HeldError
 from muniment.domain.ports import Views
 from muniment.domain.retention import Action
 from muniment.domain.rows import RequestRow, VersionRow
 from muniment.domain.values import Digest, Json, Micros, VersionId
-from muniment.domain.version import State
+from muniment.domain.version import ManifestReplaced, Restored, State
 
 SCRATCH: Final = "erasing"
 """The kind of scratch row that keeps a plan."""
@@ -88,14 +89,11 @@ def forget(store: Store, request_id: str) -> None:
 
 def make(store: Store, row: RequestRow) -> tuple[Plan, list[tuple[VersionId, str]]]:
     """Return what a request that was approved erases, as everything is now, and the paths of the entries."""
+    size = store.ledger.head().size
     found = data_subjects.attached(store.views, row.subject_id)
-    kept = set((row.kept or "").split("\n")) - {""}
-    going = Attached(
-        tuple(each for each in found.targets if each.target not in kept),
-        tuple(each for each in found.entries if each.entry_id not in kept and each.version_id not in kept),
-    )
+    going = _going(store.views, row)
     whole = data_subjects.whole_versions(store.views, going)
-    whole = [each for each in whole if each not in kept and _is_there(store.views, each)]
+    whole = [each for each in whole if each not in _kept(row) and _is_there(store.views, each)]
     paths = {version_id: list(each) for version_id, each in going.paths().items() if version_id not in whole}
     digests = data_subjects.digests_of(store, going)
     shared = {each.digest for each in elsewhere(store, going, digests)}
@@ -112,6 +110,7 @@ def make(store: Store, row: RequestRow) -> tuple[Plan, list[tuple[VersionId, str
         found=found.count,
         kept=found.count - going.count,
         residual=_residual(store, going, shared),
+        told={"size": size},
     )
     return plan, [(version_id, path) for version_id, each in paths.items() for path in each]
 
@@ -141,6 +140,32 @@ def require_free(views: Views, store: Store, plan: Plan, now: Micros) -> None:
 def with_told(plan: Plan, **told: Json) -> Plan:
     """Return the plan with more that the certificate will say."""
     return evolve(plan, told={**plan.told, **told})
+
+
+def settled(store: Store, plan: Plan) -> Plan:
+    """Look once more, now that the fence stands, for versions of others that came to need the same bytes meanwhile."""
+    if plan.told.get("settled"):
+        return plan
+    since = (recorded.event for recorded in store.ledger.read(after=plan.told["size"]))
+    if any(isinstance(event, VersionCreated | ManifestReplaced | Restored) for event in since):
+        going = _going(store.views, requests.request(store.views, plan.request_id))
+        shared = {each.digest for each in elsewhere(store, going, set(plan.digests))}
+        plan = evolve(plan, shared=sorted(shared), residual=_residual(store, going, shared))
+    return save(store, with_told(plan, settled=True))
+
+
+def _kept(row: RequestRow) -> set[str]:
+    """Return the ids of what an exemption keeps."""
+    return set((row.kept or "").split("\n")) - {""}
+
+
+def _going(views: Views, row: RequestRow) -> Attached:
+    """Return what is attached and not kept."""
+    found, kept = data_subjects.attached(views, row.subject_id), _kept(row)
+    return Attached(
+        tuple(each for each in found.targets if each.target not in kept),
+        tuple(each for each in found.entries if each.entry_id not in kept and each.version_id not in kept),
+    )
 
 
 def _term(store: Store, version_id: VersionId, path: str) -> str:

@@ -1,4 +1,4 @@
-"""Copies that could not go yet: told of with the date on which what holds them ends, and looked for until they went."""
+"""Copies that could not go yet: told of with the date on which what keeps them ends, and looked for until they went."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from muniment.app.transact import Request, Steps, new_id
 from muniment.domain import disposal
 from muniment.domain.disposal import DISPOSAL, CopiesLeft, Ending, Hindrance
 from muniment.domain.errors import StorageError
-from muniment.domain.rows import ResidualRow
+from muniment.domain.ports import Views
+from muniment.domain.rows import DisposalRow, ResidualRow
 from muniment.domain.values import Digest, Erased, Micros, StreamId
 
 LEFT: Final = "left"
@@ -45,11 +46,30 @@ def leave(steps: Steps, disposal_id: str, place: str | None, stuck: Sequence[Stu
             steps.step(DISPOSAL, new_id(), disposal.leave_copies, left)
 
 
+def share(steps: Steps, disposal_id: str, place: str | None, digests: Sequence[Digest]) -> None:
+    """Record inside a command that blobs stay which were to be erased, because versions of others need them."""
+    for start in range(0, len(digests), disposal.MOST):
+        part = tuple(digests[start : start + disposal.MOST])
+        left = CopiesLeft(disposal_id, Hindrance.SHARED, None, place or "", part, len(part))
+        steps.step(DISPOSAL, new_id(), disposal.leave_copies, left)
+
+
+def is_shared(views: Views, row: DisposalRow) -> bool:
+    """Whether a disposal left blobs to others that need them."""
+    rows = views.select(ResidualRow, disposal_id=row.disposal_id, order="found_at")
+    return any(each.why == Hindrance.SHARED.value for each in rows)
+
+
+def any_left(store: Store) -> bool:
+    """Whether any copies were left and not seen to be gone since."""
+    return bool(store.views.select(ResidualRow, state=LEFT, order="found_at", limit=1))
+
+
 def known(store: Store) -> frozenset[str]:
-    """Return the marks of the blobs whose copies are known to be left."""
+    """Return the marks of the blobs of which it is known that a lock keeps copies."""
     found: set[str] = set()
     for row in _open(store):
-        left = _left(store, row)
+        left = None if row.why == Hindrance.SHARED.value else _left(store, row)
         if left is not None:
             found.update(mark(store.places.key(row.place or None), each) for each in _digests(left))
     return frozenset(found)
@@ -66,6 +86,8 @@ def look_again(store: Store, sites: Sequence[Site], found: Reach) -> tuple[int, 
             continue
         needed = found.at(site.key)
         unwanted = [each for each in _digests(left) if each not in needed]
+        if left.why is Hindrance.SHARED and len(unwanted) < len(_digests(left)):
+            continue
         try:
             search = site.blobs.search(unwanted) if unwanted else None
         except StorageError as error:

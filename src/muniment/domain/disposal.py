@@ -29,15 +29,16 @@ class Disposed(Event):
 
 
 class Hindrance(enum.Enum):
-    """Why copies could not go."""
+    """Why copies could not go: a lock or a legal hold of their store, or versions need them that are not erased."""
 
     LOCK = "lock"
     LEGAL_HOLD = "legal-hold"
+    SHARED = "shared"
 
 
 @frozen
 class CopiesLeft(Event):
-    """Copies of blobs stay in a place for now, though nothing needs them: until *ends_at*, if anybody has said when."""
+    """Copies of blobs that were to go stay in a place for now: until *ends_at*, if anybody has said when."""
 
     audit: ClassVar[Audit] = Audit.GOVERNANCE
     disposal_id: str

@@ -244,8 +244,8 @@ def confirm_identity(request: DataRequest, how: Personal[str]) -> list[RequestEv
 
 
 def scope_request(request: DataRequest, size: int, found: int, derived: int, untagged: int) -> list[RequestEvent]:
-    """Record what the request concerns; it can be looked up again until it is decided."""
-    if request.stage is not Stage.SCOPED:
+    """Record what the request concerns; looked up again once it was decided, it is to be decided anew."""
+    if request.stage not in {Stage.SCOPED, Stage.DECIDED}:
         _next(request, Stage.SCOPED)
     return [RequestScoped(size, found, derived, untagged)]
 
