@@ -1,4 +1,4 @@
-"""The attacks A1 to A8 and A17 on SQLite and on PostgreSQL: each has the verdict that docs/security.md says."""
+"""The attacks A1 to A8, A15 and A17 on SQLite and on PostgreSQL: each has the verdict that docs/security.md says."""
 
 # ruff: noqa: S608 - attackers put their SQL together as they like
 
@@ -7,6 +7,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
+from functools import partial
 from itertools import starmap
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,13 @@ from muniment.adapters.ledger.sqlite import SqliteLedger
 from muniment.adapters.postgres import Address
 from muniment.app import checkpoints, rollback
 from muniment.app.store import Store
+from muniment.domain.errors import ConflictError, InvalidValueError
 from muniment.domain.merkle import Frontier
+from muniment.domain.project import ProjectRenamed
+from muniment.domain.values import StreamId
 from tests.acts import Acts
+from tests.adapters.test_ledger_processes import together
+from tests.conformance.ledger_acts import append, command, created, raising
 from tests.servers.postgres import postgres_ledger, running
 from tests.stores import Clock, sqlite_ledger, store_on
 
@@ -213,3 +219,40 @@ def test_a17_only_rows_of_a_projection(site: Site) -> None:
     assert fault.startswith("table versions, the row since event ")
     assert "it is not what the events say" in fault
     assert site.with_checkpoint() == []
+
+
+def test_a15_eight_writers_of_whom_some_are_refused_leave_no_gap(site: Site) -> None:
+    def write(number: int) -> None:
+        stream = StreamId(f"{number:02x}" * 16)
+        with closing(site.open()) as ledger:
+            append(ledger, stream, created(f"p{number}"))
+            for turn in range(4):
+                with pytest.raises(ZeroDivisionError):
+                    ledger.transact(command(), raising(ZeroDivisionError()))
+                with pytest.raises(ConflictError):
+                    append(ledger, stream, ProjectRenamed("lost"), expected=turn)
+                append(ledger, stream, ProjectRenamed(f"p{number}.{turn}"), expected=turn + 1)
+
+    together(*(partial(write, number) for number in range(8)))
+    assert [each.seq for each in site.records()] == list(range(1, site.size + 8 * 5 + 1))
+    assert (site.alone(), site.with_checkpoint()) == ([], [])
+
+
+def test_a15_functions_in_the_database_that_would_write_no_leaves_are_never_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The library's own switch for them changes nothing; as a setting of the URL it is refused."""
+    for name in ("POSTGRES_ENABLE_DB_FUNCTIONS", "ENABLE_DB_FUNCTIONS"):
+        monkeypatch.setenv(name, "on")
+    url = running().url()
+    with closing(postgres_ledger(url, Clock())) as ledger:
+        append(ledger, StreamId("aa" * 16), created("p"), ProjectRenamed("q"))
+        assert len(ledger.subtrees(0, 0, 2)) == 2
+        assert list(ledger.verify()) == []
+    place = Address.parse(url, "x").schema
+    found = running().sql(
+        f"SELECT proname FROM pg_proc JOIN pg_namespace n ON n.oid = pronamespace WHERE nspname = '{place}'"
+    )
+    assert found == []
+    with pytest.raises(InvalidValueError, match="an unknown setting 'enable_db_functions'"):
+        postgres_ledger(f"{url}&enable_db_functions=on", Clock())
