@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -23,13 +23,17 @@ BATCH_BYTES: Final = 64 << 20
 
 @frozen
 class Putting:
-    """How blobs are brought into a store: up to *small* bytes each in packs, if at least *few* come together."""
+    """How blobs are brought into a store: up to *small* bytes each in packs, if at least *few* come together.
+
+    *refresh* learns what packs came and went: another machine may have deleted what the index still knows.
+    """
 
     objects: ObjectStore
     index: PackIndex
     spool: Path
     small: int
     few: int
+    refresh: Callable[[], None]
 
     def put_many(self, blobs: Iterable[BlobSource]) -> Iterator[BlobResult]:
         """Store blobs, yielding a result per item."""
@@ -78,6 +82,9 @@ class Putting:
         """Return which of the small ones are stored already; large ones are looked for when they are put."""
         small = {each.digest: each.size for each in batch if self._is_small(each)}
         there = set(self.index.held(small))
+        if there:
+            self.refresh()
+            there = set(self.index.held(small))
         names = {object_of(digest): digest for digest in small if digest not in there}
         found = self.objects.sizes(names) if len(names) >= self.few else {}
         return there | {names[name] for name, size in found.items() if size == small[names[name]]}

@@ -1,4 +1,8 @@
-"""Deleting from a pack: a new one without what is to go takes its place, in one transaction of the index."""
+"""Deleting from a pack: a new one without what is to go takes its place, in one transaction of the index.
+
+Other machines have an index of their own. A pack that was made from one that is gone by then is taken away again: it
+may bring back what another machine has deleted meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from muniment.adapters.blobs import refused
 from muniment.adapters.blobs.packs.format import Span, spans_of
 from muniment.adapters.blobs.packs.index import PackIndex
 from muniment.adapters.blobs.packs.writing import Spool
-from muniment.domain.errors import CorruptError, NotFoundError, StorageError
+from muniment.domain.errors import CorruptError, MunimentError, NotFoundError, StorageError
 from muniment.domain.ports import ObjectSource, ObjectStore
 from muniment.domain.values import Digest
 
@@ -20,25 +24,43 @@ READ_BYTES: Final = 4 << 20
 def rewrite(objects: ObjectStore, index: PackIndex, spool: Path, pack: str, doomed: Collection[Digest]) -> bool:
     """Replace a pack by one without the *doomed*; whether we dropped it, so that it is ours to delete.
 
-    The new one is durable and known before the old one is dropped. If another process was faster, ours is removed.
-    What is damaged is carried over as it is, so that it is still reported.
+    The new one is durable and known before the old one is dropped. If another process or machine was faster, ours is
+    removed. What is damaged is carried over as it is, so that it is still reported.
     """
     try:
         left = [span for span in _known(objects, index, pack) if span.digest not in doomed]
         if not left:
             return index.swap(pack, None)
         source, spans = _made(objects, spool, pack, left)
-        _check(objects, source, spans)
-    except NotFoundError:  # the old one is gone, or another process found the new one and rewrote that
+    except NotFoundError:  # the old one is gone
         return False
-    if index.swap(pack, (source.name, source.size, spans)):
+    if _counts(objects, index, pack, source, spans) and index.swap(pack, (source.name, source.size, spans)):
         return True
+    _take_away(objects, index, source)
+    return False
+
+
+def _counts(objects: ObjectStore, index: PackIndex, pack: str, source: ObjectSource, spans: list[Span]) -> bool:
+    """Whether the new pack may stay: it is as it was made, and the old one is still there.
+
+    Then whoever deletes from the old one will find the new one, which was there before the old one went.
+    """
+    try:
+        _check(objects, source, spans)
+        return pack in objects.sizes([pack])
+    except NotFoundError:  # another process found the new one and rewrote that
+        return False
+    except MunimentError:
+        _take_away(objects, index, source)
+        raise
+
+
+def _take_away(objects: ObjectStore, index: PackIndex, source: ObjectSource) -> None:
     index.swap(source.name, None)
     for result in objects.delete_many([source.name]):
         if result.error is not None:
             raise result.error
     index.forget([source.name])
-    return False
 
 
 def _made(objects: ObjectStore, spool: Path, pack: str, left: list[Span]) -> tuple[ObjectSource, list[Span]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from hashlib import sha256
 from heapq import merge
 from io import BytesIO
@@ -14,7 +14,7 @@ from attrs import define, evolve, field, frozen
 
 from muniment.adapters.blobs import absent, check_span, is_digest, object_of, verified
 from muniment.adapters.blobs.packs.format import Span, TornError, spans_of
-from muniment.adapters.blobs.packs.index import PackIndex
+from muniment.adapters.blobs.packs.index import Location, PackIndex
 from muniment.adapters.blobs.packs.putting import Putting
 from muniment.adapters.blobs.packs.reading import ReadAhead
 from muniment.adapters.blobs.packs.rewriting import rewrite
@@ -34,6 +34,7 @@ BATCH: Final = 4096
 """How many blobs go at once: a pack is written anew once for all of a batch that lie in it."""
 ROUNDS: Final = 100
 """How often others may be faster; each time, one of them has made progress."""
+BUSY: Final = "packs are made anew by others all the time — try again when they are done"
 
 
 @frozen
@@ -63,7 +64,7 @@ class PackedBlobStore:
         self._ahead = ReadAhead(self.objects)
 
     def put_many(self, blobs: Iterable[BlobSource]) -> Iterator[BlobResult]:
-        return Putting(self.objects, self.index, self.spool, self.small, self.few).put_many(blobs)
+        return Putting(self.objects, self.index, self.spool, self.small, self.few, self.refresh).put_many(blobs)
 
     def get(self, digest: Digest) -> bytes:
         if not is_digest(digest):
@@ -155,36 +156,48 @@ class PackedBlobStore:
         return len(self.index.packs())
 
     def refresh(self) -> None:
-        """Learn what packs came and went, whoever did it."""
-        known = self.index.packs()
-        listed = {found.name: found.size for found in self.objects.list(PACKS)}
-        self.index.forget([name for name in known if name not in listed])
-        for name, size in listed.items():
-            if name not in known and name not in self._bad:
-                self._learn(name, size)
+        """Learn what packs came and went, whoever did it; again if one went, because what it held is elsewhere now."""
+        for _ in range(ROUNDS):
+            known = self.index.packs()
+            listed = {found.name: found.size for found in self.objects.list(PACKS)}
+            gone = [name for name in known if name not in listed]
+            self.index.forget(gone)
+            new = [name for name in listed if name not in known and name not in self._bad]
+            if all(self._learn(name, listed[name]) for name in new) and not gone:
+                return
+        raise StorageError(BUSY)
 
-    def _learn(self, name: str, size: int) -> None:
+    def _learn(self, name: str, size: int) -> bool:
+        """Learn what lies in a pack; false if it is gone."""
         try:
             self.index.add(name, size, self._footer(name, size))
         except NotFoundError:
-            return  # it went meanwhile
+            return False
         except CorruptError:
             self._bad.add(name)  # verify tells of it
+        return True
 
     def _footer(self, name: str, size: int) -> tuple[Span, ...]:
         return spans_of(size, lambda start, length: self.objects.read(name, start, length))
 
     def _packed(self, digest: Digest) -> _Held | None:
-        """Return the bytes of a blob in a pack, right ones if there are any; ``None`` if it is in none."""
-        held = self._look(digest)
-        if held is None or not held.right:
-            self._relearn({where.pack for where in self.index.find(digest)})
-            held = self._look(digest) or held
-        return held
+        """Return the bytes of a blob in a pack, right ones if there are any; ``None`` if it is in none.
 
-    def _look(self, digest: Digest) -> _Held | None:
+        Where others move it at the same time, it is looked for again wherever it went.
+        """
+        for _ in range(ROUNDS):
+            places = self.index.find(digest)
+            held = self._look(digest, places)
+            if held is not None and held.right:
+                return held
+            self._relearn({where.pack for where in places})
+            if self.index.find(digest) == places:
+                return held
+        raise StorageError(BUSY)
+
+    def _look(self, digest: Digest, places: Sequence[Location]) -> _Held | None:
         held = None
-        for where in self.index.find(digest):
+        for where in places:
             try:
                 content = self._ahead.read(where)
             except NotFoundError:
