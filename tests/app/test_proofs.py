@@ -16,6 +16,7 @@ from muniment.app.facts import FactFile, prove_fact
 from muniment.app.proofs import Prover, prove_consistency, prove_event, shown
 from muniment.app.verifying import Trust, verify, verify_consistency
 from muniment.domain import base64
+from muniment.domain.checkpoint import Checkpoint, SignedNote, log_name
 from muniment.domain.errors import (
     CorruptError,
     InvalidValueError,
@@ -23,6 +24,7 @@ from muniment.domain.errors import (
     NotFoundError,
     ProofError,
 )
+from muniment.domain.merkle import EMPTY_ROOT
 from muniment.domain.proof_file import ConsistencyFile, InclusionFile
 from muniment.domain.values import Ttl
 from tests.app.exported import by_program, tell
@@ -115,6 +117,7 @@ A12: dict[str, Callable[[list[str]], list[str]]] = {
     "no index": lambda lines: [*lines[:2], *lines[3:]],
     "a hash less": lambda lines: [*lines[:3], *lines[4:]],
     "a hash more": lambda lines: [*lines[:3], lines[3], *lines[3:]],
+    "no hash": lambda lines: [*lines[:3], *lines[lines.index("") :]],
     "a hash changed": swap(3, base64.encode(b"\x07" * 32)),
     "a short hash": swap(3, base64.encode(b"\x07" * 31)),
     "a hash without padding": lambda lines: [*lines[:3], lines[3].rstrip("="), *lines[4:]],
@@ -141,6 +144,14 @@ A12: dict[str, Callable[[list[str]], list[str]]] = {
 def test_a_proof_that_was_tampered_with_is_refused(told: Scene, tmp_path: Path) -> None:
     lines = prove_event(told.store, 20).split("\n")
     texts = {abuse: "\n".join(tamper(lines)) for abuse, tamper in A12.items()}
+    whole, origin = InclusionFile.parse("\n".join(lines)), log_name(told.store.ledger.origin)
+    for name, size, root in (
+        ("of nothing", 0, EMPTY_ROOT),
+        ("of one", 1, whole.checkpoint.root),
+        ("huge", 2**62, b"\7" * 32),
+    ):
+        note = SignedNote.parse(told.store.signer.sign(Checkpoint(origin, size, root)))
+        texts[f"checkpoint {name}"] = InclusionFile(0, (), note, whole.extra).render()
     for abuse, (error, _) in all_of(told, tmp_path, texts).items():
         assert isinstance(error, ProofError | InvalidValueError | CorruptError), abuse
 
@@ -348,6 +359,10 @@ def test_a11_we_and_the_kit_agree_on_malformed_notes(told: Scene, tmp_path: Path
         "line ends of windows": note.replace("\n", "\r\n"),
         "a size with zeros": note.replace(f"\n{size}\n", f"\n0{size}\n"),
         "a root without padding": note.replace(root, root.rstrip("=")),
+        "a size of three digits": note.replace(f"\n{size}\n", "\n007\n"),
+        "a signature without padding": note.replace(line, line.rstrip("=")),
+        "a signature in the text": f"{note}\n{line}\n",
+        "a signature before the text": f"{line}\n{note}",
         "an extension line": note.replace(f"{root}\n", f"{root}\nextension\n"),
         "a second empty line": f"{note}\n",
         "no last line end": note[:-1],
