@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import tracemalloc
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +155,46 @@ def test_a_proof_reads_a_few_tiles_of_a_large_tree() -> None:
     assert len(Tree(10**6, read).inclusion(123_456)) == 20
     assert len(reads) <= 6
     assert sum(count for _, count in reads) < 900
+
+
+MILLION = 10**6
+PAGE_OF_LEAVES = [leaf_hash(str(number).encode()) for number in range(TILE)]
+
+
+@cache
+def root_of_million(begin: int, size: int) -> bytes:
+    """Compute a root as RFC 6962 does, over leaves that repeat with each tile."""
+    if size == 1:
+        return PAGE_OF_LEAVES[begin % TILE]
+    half = 1 << (size - 1).bit_length() - 1
+    return node_hash(root_of_million(begin % TILE, half), root_of_million((begin + half) % TILE, size - half))
+
+
+def test_a20_a_proof_among_a_million_leaves_takes_twenty_hashes_and_little_memory() -> None:
+    reads: list[tuple[int, int]] = []
+
+    def read(level: int, first: int, last: int) -> list[bytes]:
+        reads.append((level, last - first))
+        if level == 0:
+            return [PAGE_OF_LEAVES[number % TILE] for number in range(first, last)]
+        return [root_of_million(0, TILE**level)] * (last - first)
+
+    root = root_of_million(0, MILLION)
+    for index in (0, 255, 256, 123_456, 524_288, MILLION - 1):
+        reads.clear()
+        tracemalloc.start()
+        try:
+            whole = Tree(MILLION, read)
+            proof = whole.inclusion(index)
+            verify_inclusion(index, MILLION, PAGE_OF_LEAVES[index % TILE], proof, root)
+            assert tracemalloc.get_traced_memory()[1] < 100_000
+        finally:
+            tracemalloc.stop()
+        assert len(proof) <= 20
+        assert sum(count for _, count in reads) <= 4 * TILE
+    consistency = Tree(MILLION, read).consistency(654_321)
+    verify_consistency(654_321, MILLION, consistency, root_of_million(0, 654_321), root)
+    assert len(consistency) <= 40
 
 
 # --- the published vectors --------------------------------------------------------------------------------------------
