@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from muniment.app import bootstrap, config, directory
+from muniment.app import bootstrap, checkpoints, config, directory, keys
 from muniment.app.store import Store
 from muniment.domain.errors import InvalidNameError, InvalidValueError, KeyFileError, MunimentError, StorageError
 from tests.app.scene import Scene
@@ -50,6 +50,26 @@ def test_a_store_opened_again_is_the_same() -> None:
     first, second = use(), use()
     assert first.store.ledger.origin == second.store.ledger.origin
     assert first.store.context.actor == second.store.context.actor
+
+
+def test_machines_that_share_a_ledger_can_share_the_key_that_signs(tmp_path: Path) -> None:
+    shared = {"ledger": str(tmp_path / "ledger.sqlite3"), "vault": str(tmp_path / "vault"), "actor": "ada"}
+    shared |= {"key_file": str(tmp_path / "keys" / "master.key"), "blobs": str(tmp_path / "blobs")}
+    signing = str(tmp_path / "keys" / "signing.key")
+    (tmp_path / "keys").mkdir(mode=0o700)
+    one, two = (opened(home=str(tmp_path / name), signing_key=signing, **shared) for name in ("one", "two"))
+    own = opened(home=str(tmp_path / "three"), **shared)
+    first = one.signer.verifier_key()
+    assert two.signer.verifier_key() == first != own.signer.verifier_key()
+    new = keys.rotate(two)
+    again = opened(home=str(tmp_path / "one"), signing_key=signing, **shared)
+    assert again.signer.verifier_key() == new
+    assert keys.check(
+        checkpoints.make(again),
+        keys.follow(first, again.signer.chain(), again.notary.open_note),
+        again.notary.open_note,
+    )
+    assert not (tmp_path / "one" / "signing.key").exists()
 
 
 def test_who_opens_it_is_its_admin_and_who_comes_later_is_not() -> None:

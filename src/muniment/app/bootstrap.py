@@ -79,7 +79,7 @@ def open_store(config: Config, *, source: str = "sdk", erasing_again: bool = Fal
         files=SqliteFileMemory(config.path("cache_dir", "cache") / "files.sqlite3"),
         references=ReferencesByScheme(),
         clock=clock.now,
-        make_signer=lambda: signing.SigningKey.at(home / "signing.key", log_name(ledger.origin)),
+        make_signer=lambda: signing.SigningKey.at(config.path("signing_key", "signing.key"), log_name(ledger.origin)),
         notary=signing.Notary(),
         context=context,
         places=open_places(config),

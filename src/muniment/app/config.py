@@ -47,6 +47,7 @@ SETTINGS: Final = (
     Setting("s3_sse", None, None, "how an S3 server is to encrypt blobs: AES256, aws:kms or aws:kms:dsse"),
     Setting("s3_sse_kms_key_id", None, None, "with which key of its key service"),
     Setting("key_file", None, None, "the file of the master key"),
+    Setting("signing_key", None, None, "the file of the key that signs checkpoints"),
     Setting("witness", None, None, "the folder of a witness, or the newest note that it signed"),
     Setting("actor", "WANDB_USERNAME", None, "who acts; by default the user of the operating system"),
     Setting("organisation", None, "local", "the organisation whose registries are meant"),

@@ -172,7 +172,7 @@ def _home(config: Config) -> Finding:
 def _key_files(config: Config) -> Iterator[Finding]:
     for name, path in (
         ("key file", config.path("key_file", "master.key")),
-        ("signing key", config.home / "signing.key"),
+        ("signing key", config.path("signing_key", "signing.key")),
     ):
         try:
             mode = path.stat().st_mode

@@ -22,6 +22,9 @@ SHORTEST: Final = 3
 
 logging.getLogger(ROOT).addHandler(logging.NullHandler())  # a library says nothing unless it is asked to
 
+PLACES: Final = ("ledger", "vault", "blobs", "key_file", "signing_key", "witness", "cache_dir", "data_dir", "dir")
+"""The settings that say where something lies on this machine."""
+
 _PATH = re.compile(r"(?<![\w/:.~>])/(?:[^\s/'\":,;()<>]+/)*[^\s/'\":,;()<>]+")
 
 
@@ -55,7 +58,7 @@ class Redaction:
     @classmethod
     def of(cls, config: Config) -> Redaction:
         """Return what must be taken out on this machine."""
-        places = [config[name] for name in ("ledger", "vault", "blobs", "key_file", "cache_dir", "data_dir", "dir")]
+        places = [config[name] for name in PLACES]
         folders = [str(config.home), str(Path.home()), str(Path.cwd()), *filter(None, places)]
         return cls(folders, [config.actor, os_user()])
 

@@ -25,6 +25,7 @@ PLACES = frozenset(
         "vault",
         "blobs",
         "key_file",
+        "signing_key",
         "actor",
         "organisation",
         "cache_dir",
