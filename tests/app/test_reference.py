@@ -106,6 +106,13 @@ def test_an_unknown_scheme_needs_a_name_and_is_tracked_by_its_uri(
         download(store, log(store, {}, entry), root)
 
 
+def test_a_password_of_an_unknown_scheme_is_neither_kept_nor_repeated(store: Store) -> None:
+    for name in (None, "table"):
+        with pytest.raises(InvalidValueError, match="may not hold a password") as caught:
+            resolve(store, "mysql://me:secret@host/table", name)
+        assert "secret" not in str(caught.value)
+
+
 @pytest.mark.parametrize("name", ["../x", "/x", "a//b"])
 def test_names_that_are_no_paths_are_refused(store: Store, data: Path, name: str) -> None:
     with pytest.raises(InvalidNameError):

@@ -104,6 +104,15 @@ class ReferencesConformance:
         with pytest.raises(InvalidValueError, match="control character"):
             list(store.resolve(f"{store.schemes[0]}:{rest}", checksum=False, limit=1))
 
+    @pytest.mark.parametrize("rest", ["h/a\nb", "[h/b", "h\u2100/c", "x:y@[/d"])
+    @pytest.mark.parametrize("scheme", ["", "other"])
+    def test_a_password_in_a_uri_that_is_refused_is_not_repeated(
+        self, store: ReferenceStore, scheme: str, rest: str
+    ) -> None:
+        with pytest.raises(InvalidValueError) as caught:
+            list(store.resolve(f"{scheme or store.schemes[0]}://me:secret@{rest}", checksum=False, limit=1))
+        assert "secret" not in f"{caught.value}{caught.value.__cause__}"
+
 
 def below(store: ReferenceStore, uri: str, limit: int = 10_000) -> dict[str, ReferencedObject]:
     """Return what is found at or below a URI, by its path."""

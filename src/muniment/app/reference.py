@@ -18,7 +18,7 @@ from muniment.app.store import Store
 from muniment.domain.errors import InvalidNameError, InvalidValueError, NotFoundError, VersionDeletedError
 from muniment.domain.manifest import Entry
 from muniment.domain.ports import BlobStore, ReferencedObject, ReferenceStore
-from muniment.domain.values import MAX_OBJECTS, Digest, VersionId, entry_path
+from muniment.domain.values import MAX_OBJECTS, Digest, VersionId, entry_path, holds_password
 from muniment.domain.version import State
 
 ARTIFACTS: Final = ("muniment-artifact", "wandb-artifact")
@@ -155,6 +155,9 @@ def _to_entry(store: Store, uri: str, name: str | None) -> Entry:
 
 
 def _unknown(uri: str, scheme: str, name: str | None) -> Entry:
+    if holds_password(uri):
+        msg = "a reference may not hold a password, which would be kept with it — remove it"
+        raise InvalidValueError(msg)
     if name is None:
         msg = f"cannot look behind {scheme}:// references — give a name, and {uri!r} is tracked as it is"
         raise InvalidValueError(msg)

@@ -133,6 +133,8 @@ _TAG = re.compile(r"[-\w]+( +[-\w]+)*")
 _VERSION = re.compile(r"v([0-9]+)")
 _INDEX_DIGITS: Final = 18
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]|[\ud800-\udfff]")
+_PATH = re.compile(r"[/?#]")
+_SECRET = re.compile(r"//.*:.*@", re.DOTALL)
 _REGISTRY_FORBIDDEN = re.compile(r"[/\\#?%:\r\n]")
 
 
@@ -242,6 +244,17 @@ def entry_path(text: str) -> str:
         msg = f"Invalid artifact path: {text!r} holds a control character"
         raise InvalidNameError(msg)
     return text
+
+
+def holds_password(uri: str) -> bool:
+    """Whether a URI says with which password somebody may look there."""
+    place = _PATH.split(uri.partition("://")[2], maxsplit=1)[0]
+    return ":" in place.rpartition("@")[0]
+
+
+def shown_uri(uri: str) -> str:
+    """Return a URI as messages may repeat it, without what may be a password in it, however badly it is written."""
+    return _SECRET.sub("//…@", uri)
 
 
 def numbering_stream(owner: str) -> StreamId:

@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from muniment.domain.errors import InvalidValueError
+from muniment.domain.values import holds_password, shown_uri
 
 BUFFER_BYTES: Final = 1 << 20
 AT_ONCE: Final = 4
@@ -25,16 +26,17 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]|[\ud800-\udfff]")
 
 def split(uri: str, schemes: tuple[str, ...]) -> SplitResult:
     """Take a URI apart, refusing what the standard library would drop or guess silently."""
+    shown = shown_uri(uri)
     if _CONTROL.search(uri):
-        msg = f"reference {uri!r} holds a control character — percent-encode it in a URL, or rename the object"
+        msg = f"reference {shown!r} holds a control character — percent-encode it in a URL, or rename the object"
         raise InvalidValueError(msg)
     try:
         parts = urlsplit(uri)
     except ValueError as error:
-        msg = f"reference {uri!r} is no URI: {error}"
-        raise InvalidValueError(msg) from error
+        msg = f"reference {shown!r} is no URI — write scheme://place/path"
+        raise InvalidValueError(msg) from (None if holds_password(uri) else error)
     if parts.scheme not in schemes:
-        msg = f"reference {uri!r} is none of {', '.join(scheme + '://' for scheme in schemes)}"
+        msg = f"reference {shown!r} is none of {', '.join(scheme + '://' for scheme in schemes)}"
         raise InvalidValueError(msg)
     return parts
 

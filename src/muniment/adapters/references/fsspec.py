@@ -17,6 +17,7 @@ from muniment.adapters.fsspec_files import Facts, FileSystem, Place, known_schem
 from muniment.adapters.references import BUFFER_BYTES, hashed, limited, split
 from muniment.domain.errors import CorruptError, InvalidValueError, NotFoundError, StorageError
 from muniment.domain.ports import ReferencedObject
+from muniment.domain.values import holds_password
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -180,7 +181,7 @@ class FsspecReferences:
             msg = f"reference {uri!r} names no place — write {scheme}://place/path"
             raise InvalidValueError(msg)
         host, path = found[1], found[2] or ""
-        if ":" in host.rpartition("@")[0]:
+        if holds_password(uri):
             msg = "a reference may not hold a password, which would be kept with it — remove it"
             raise InvalidValueError(msg)
         asked = _GENERATION.search(path) if scheme in GOOGLE else None
