@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
@@ -313,6 +315,17 @@ def test_a_place_that_cannot_be_opened_is_said(url: str, message: str) -> None:
 )
 def test_when_an_object_was_written_is_read_in_every_form(facts: Mapping[str, Any], micros: int | None) -> None:
     assert written_at(facts) == micros
+
+
+@pytest.mark.parametrize("moment", ["1970-01-01T00:00:02", datetime(1970, 1, 1, 0, 0, 2)])  # noqa: DTZ001 (on purpose)
+def test_a_time_without_a_zone_is_not_that_of_this_machine(moment: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        assert written_at({"modified": moment}) == 2_000_000
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import errno
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from io import BufferedReader, RawIOBase
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol, TypeAlias, cast
 
@@ -173,7 +173,10 @@ def piece(files: FileSystem, path: str, what: str, start: int, end: int) -> byte
 
 
 def written_at(facts: Facts) -> int | None:
-    """Return when an object was written, in microseconds since 1970, or ``None`` if it is not said."""
+    """Return when an object was written, in microseconds since 1970, or ``None`` if it is not said.
+
+    A time without a zone is UTC: what another machine says is no local time of this one.
+    """
     for name in ("mtime", "LastModified", "last_modified", "updated", "modified", "created"):
         moment = facts.get(name)
         if isinstance(moment, str):
@@ -182,7 +185,7 @@ def written_at(facts: Facts) -> int | None:
             except ValueError:
                 continue
         if isinstance(moment, datetime):
-            moment = moment.timestamp()
+            moment = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
         if isinstance(moment, int | float):
             return int(moment * 1_000_000)
     return None
