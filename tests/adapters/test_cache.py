@@ -297,6 +297,16 @@ def test_a_sweep_removes_what_interrupted_fetches_left(cache: BlobCache, source:
     assert cache.usage() == CacheUsage(1, len(HELLO))
 
 
+def test_what_is_none_of_its_own_is_left_alone(cache: BlobCache, source: Source) -> None:
+    source.read(cache, source.add(HELLO))
+    (cache.folder / "stray").write_bytes(b"x")
+    (cache.folder / "tmp" / "folder").mkdir()
+    assert cache.usage() == CacheUsage(1, len(HELLO))
+    assert cache.sweep(2**62) == 0
+    assert cache.cleanup(0) == len(HELLO)
+    assert {path.name for path in (*cache.folder.glob("stray"), *cache.folder.glob("tmp/*"))} == {"stray", "folder"}
+
+
 def test_threads_share_a_cache_under_pressure(cache: BlobCache, source: Source) -> None:
     digests = [source.add(bytes([number]) * 3 * KIB) for number in range(8)]
 

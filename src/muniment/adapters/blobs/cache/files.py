@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
@@ -61,12 +62,14 @@ def _is_free(file: int) -> bool:
 
 
 def files(folder: Path) -> Iterator[Shown]:
-    """Yield the files of a folder; one that another process removes meanwhile is none."""
+    """Yield the files of a folder; one that another process removes meanwhile is none, nor is what is no file."""
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
                 with suppress(FileNotFoundError):
                     found = entry.stat()
+                    if not stat.S_ISREG(found.st_mode):
+                        continue
                     yield Shown(found.st_mtime_ns, entry.name, found.st_size, entry.path)
     except FileNotFoundError:
         return

@@ -162,7 +162,7 @@ class BlobCache:
         for each in files(self.folder / HALVES):
             if each.used_at < older_than * 1000:
                 if not dry_run:
-                    Path(each.path).unlink(missing_ok=True)
+                    removed(each.path)
                 freed += each.size
         return freed
 
@@ -289,7 +289,8 @@ class BlobCache:
 
     def _kept(self) -> Iterator[Shown]:
         try:
-            folders = sorted(entry.name for entry in os.scandir(self.folder) if entry.name != HALVES)
+            with os.scandir(self.folder) as found:
+                folders = sorted(entry.name for entry in found if entry.name != HALVES and entry.is_dir())
         except FileNotFoundError:
             return
         except OSError as error:
