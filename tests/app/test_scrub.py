@@ -130,6 +130,7 @@ def test_postgresql_forgets_all_but_what_its_log_keeps(own_home: Path) -> None:
     word = "in-postgres-5ea1c0de"
     Acts(store).log("model", 1, aliases=(word,), tags=(word,))
     redact(store, telling(store))
+    server.sql('CREATE TABLE scrubbed."some""body\'s %s" (a text)')
     left = scrub.scrub(store)
     assert {each.place for each in left} == {"PostgreSQL's log (pg_wal), its archive and its replicas"}
     server.sql("CHECKPOINT")

@@ -352,7 +352,7 @@ class PostgresTables:
             with closing(self.address.connect_first()) as connection:
                 statement = "SELECT tablename FROM pg_tables WHERE schemaname = %s ORDER BY tablename"
                 names = [name for (name,) in connection.execute(statement, (self.address.schema,)).fetchall()]
-                for name in (*(f'"{name}"' for name in names), "pg_catalog.pg_statistic"):
+                for name in (*map(_quoted, names), "pg_catalog.pg_statistic"):
                     yield from _rewritten(connection, name)
         except psycopg.Error as error:
             raise in_our_words(self.address.shown, error) from error
@@ -365,6 +365,10 @@ class PostgresTables:
 def tables(url: str, schema: str) -> PostgresTables:
     """Return the tables at a URL; *schema* is where they are unless the URL says another."""
     return PostgresTables(Address.parse(url, schema))
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _rewritten(connection: Connection, name: str) -> Iterator[Residual]:
