@@ -24,7 +24,7 @@ from tests.stores import Clock, as_login
 
 SECOND = 1_000_000
 DAY = 24 * 3600 * SECOND
-STEP = 6 * DAY
+STEP = 3 * DAY
 
 
 def pass_time(store: Store, clock: Clock, micros: int) -> None:

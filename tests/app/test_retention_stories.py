@@ -109,7 +109,7 @@ def test_a_hold_or_a_policy_that_comes_between_keeps_the_version(due: Scene) -> 
     scene = beside(due, "expire", lambda: policies.set_policy(due.store, *scope, Terms(minimum=9 * DAY)))
     assert collect.act(scene.store).deleted == 0
     assert collect.plan(due.store).due == ()
-    due.clock.now += 9 * DAY
+    due.pass_time(9 * DAY)
     scene = beside(due, "expire", lambda: holds.place(due.store, HoldKind.LITIGATION, *scope, "a matter"))
     assert collect.act(scene.store).deleted == 0
     with pytest.raises(HeldError):

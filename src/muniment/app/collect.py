@@ -86,7 +86,8 @@ class Report:
     """What collecting did; ``kept`` counts dead blobs that were left because of running sessions, or rescued.
 
     ``residual`` blobs are held by a lock of their store, ``ended`` counts earlier ones of those that are gone by now.
-    ``parked`` is why nothing was let go, ``late`` by how much the latest of what was let go was overdue.
+    ``parked`` is why ``waiting`` versions were not marked deleted or let go. ``late`` is by how much the latest of what
+    was let go was overdue.
     """
 
     deleted: int = 0
@@ -101,7 +102,17 @@ class Report:
     residual: int = 0
     ended: int = 0
     late: Micros = 0
+    waiting: int = 0
     parked: str | None = None
+
+
+@frozen
+class Parked:
+    """What is not done, though so many versions are *waiting* for it, and why."""
+
+    actions: frozenset[Action] = frozenset()
+    waiting: int = 0
+    why: str | None = None
 
 
 def plan(store: Store) -> Plan:
@@ -129,8 +140,9 @@ def act(store: Store, *, wait: float = 0.0, progress: Progress = SILENT) -> Repo
     """
     require_permission(store)
     progress.ahead("looking for what expired")
-    deleted = [each for each in _due(store) if each.action is Action.DELETE and _delete(store, each)]
-    let_go, late, parked = _let_go(store, [each for each in _due(store) if each.action is Action.PURGE])
+    parked = _park(store, [*_due(store)])
+    deleted = [each for each in _going(store, Action.DELETE, parked) if _delete(store, each)]
+    let_go, late = _let_go(store, _going(store, Action.PURGE, parked))
     swept, unswept = _sweep(store)
     staging = reclaim(store) + swept
     report = _remove(store, wait, progress)
@@ -142,7 +154,8 @@ def act(store: Store, *, wait: float = 0.0, progress: Progress = SILENT) -> Repo
         staging=staging,
         failed=(*unswept, *report.failed),
         late=late,
-        parked=parked,
+        waiting=parked.waiting,
+        parked=parked.why,
     )
     counts = {"deleted": done.deleted, "purged": done.purged, "blobs": done.blobs, "bytes": done.size}
     say(_LOG, logging.WARNING if done.failed else logging.INFO, "collected", **counts, failed=len(done.failed))
@@ -196,21 +209,32 @@ def _delete(store: Store, due: Due) -> bool:
     return bool(store.transact(Request("expire", None, due.version_id), deciding).answer)
 
 
-def _let_go(store: Store, dues: list[Due]) -> tuple[int, Micros, str | None]:
-    """Let go of what is due, if the clock can be believed; return how much, the latest by how much, or why not."""
-    if not dues:
-        return 0, 0, None
-    parked = retention.clock_guard(store)
-    if parked is not None:
-        organisation = store.context.organisation
-
-        def deciding(steps: Steps) -> None:
-            steps.step(disposals.DISPOSAL, organisation + PARKED, disposals.park_purge, len(dues))
-
-        store.transact(Request("park purge", len(dues), organisation), deciding)
-        return 0, 0, parked
+def _let_go(store: Store, dues: list[Due]) -> tuple[int, Micros]:
+    """Let go of what is due; return how much, and the latest by how much."""
     since = [due_at for due in dues if (due_at := purging.let_go(store, due.version_id)) is not None]
-    return len(since), max((store.clock() - due_at for due_at in since), default=0), None
+    return len(since), max((store.clock() - due_at for due_at in since), default=0)
+
+
+def _going(store: Store, action: Action, parked: Parked) -> list[Due]:
+    """Return what is due and does not wait, as it is now."""
+    return [] if action in parked.actions else [due for due in _due(store) if due.action is action]
+
+
+def _park(store: Store, dues: list[Due]) -> Parked:
+    """Return what must wait, because the clock may have jumped, and record that it waits."""
+    expiring = any(due.action is Action.DELETE for due in dues)
+    why = retention.clock_guard(store, expiring=expiring) if dues else None
+    if why is None:
+        return Parked()
+    purges = retention.clock_doubt(store) is not None
+    actions = frozenset({Action.DELETE, Action.PURGE} if purges else {Action.DELETE})
+    waiting, organisation = sum(due.action in actions for due in dues), store.context.organisation
+
+    def deciding(steps: Steps) -> None:
+        steps.step(disposals.DISPOSAL, organisation + PARKED, disposals.park_purge, waiting)
+
+    store.transact(Request("park purge", waiting, organisation), deciding)
+    return Parked(actions, waiting, why)
 
 
 # --- bytes -----------------------------------------------------------------------------------------------------------

@@ -15,9 +15,12 @@ _TOLD: Final = ("d", "h", "m")
 
 
 def from_text(text: str) -> Micros:
-    """Read ``7d``, ``12h``, ``30m``, ``2w`` or ``90`` (seconds) as microseconds."""
+    """Read ``7d``, ``12h``, ``30m``, ``2w`` or ``90`` (seconds) as microseconds.
+
+    Months and years have no length, so they are none, and neither is ``M``.
+    """
     found = _TYPED.fullmatch(text.strip())
-    if not found:
+    if not found or found[2] == "M":
         msg = f"{text!r} is no duration — write for example 7d, 12h or 30m"
         raise InvalidValueError(msg)
     micros = float(found[1]) * _SECONDS[(found[2] or "s").lower()] * SECOND
@@ -28,7 +31,7 @@ def lasting(text: str, instead: str) -> Micros:
     """Read how long something is kept, which is longer than no time; *instead* says what else can be written."""
     micros = from_text(text)
     if micros <= 0:
-        msg = f"{text!r} is no time to keep something, which has to be positive — write for example {instead}"
+        msg = f"{text!r} is no time to live, which has to be positive — write for example {instead}"
         raise InvalidValueError(msg)
     return micros
 

@@ -257,16 +257,17 @@ def kept(views: Views) -> Iterator[VersionRow]:
 # --- the clock -------------------------------------------------------------------------------------------------------
 
 
-def clock_doubt(store: Store) -> str | None:
-    """Return why a grace period that seems over may not be; ``None`` if the clock went on in small steps.
+def clock_doubt(store: Store, within: Micros | None = None) -> str | None:
+    """Return why a period that seems over may not be; ``None`` if the clock went on in small steps.
 
-    A grace period counts again from where the clock jumped, or nothing happened for long.
+    What was a jump, or a time in which nothing happened, is believed *within* so long, a grace period if not given.
     """
-    ledger, now, grace = store.ledger, store.clock(), store.config.grace
+    ledger, now = store.ledger, store.clock()
+    within = store.config.grace if within is None else within
     head = ledger.head()
     if (why := retention.clock_jumped(head.recorded_at, now)) is not None:
-        return why if grace > 0 or now < head.recorded_at else None
-    seq = max(ledger.at(now - grace), 1)
+        return why if within > 0 or now < head.recorded_at else None
+    seq = max(ledger.at(now - within), 1)
     while seq < head.size:
         begun = _time_of(store, seq)
         after = ledger.at(begun + retention.BOUND)
@@ -277,12 +278,14 @@ def clock_doubt(store: Store) -> str | None:
     return None
 
 
-def clock_guard(store: Store) -> str | None:
-    """Return why nothing may be purged now; ``None`` if the clock is sound, or another admin approved all the same.
+def clock_guard(store: Store, *, expiring: bool = False) -> str | None:
+    """Return why what is due must wait; ``None`` if the clock is sound, or another admin approved all the same.
 
-    An approval is used up, for all that is purged next; without one, it is proposed. Ask only if something is due.
+    An approval is used up, for all that is due now; without one, it is proposed. Ask only if something is due. What is
+    *expiring* waits for a week at least, because aliases go with it; what was deleted waits for a grace period.
     """
-    doubt = clock_doubt(store)
+    within = max(store.config.grace, retention.BOUND) if expiring else store.config.grace
+    doubt = clock_doubt(store, within)
     if doubt is None:
         return None
     act, target, views = Act.PURGE_AFTER_CLOCK_JUMP, store.context.organisation, store.views
@@ -296,10 +299,9 @@ def clock_guard(store: Store) -> str | None:
         return None
     waiting = approvals.of_act(views, act, target, approval.Stage.PROPOSED, store.clock())
     id_ = waiting.proposal_id if waiting else approvals.propose(store, act, target)
-    grace = store.config.grace / DAY
     return (
-        f"{doubt}, so the grace period of {grace:g} days counts again from there — to purge now, check the clock and "
-        f"let another admin run: muniment approval approve {id_}"
+        f"{doubt}, so what is due waits until {within / DAY:g} days have passed from there — to go on now, check the "
+        f"clock and let another admin run: muniment approval approve {id_}"
     )
 
 

@@ -66,7 +66,7 @@ class ResidualEnded(Event):
 
 @frozen
 class PurgeParked(Event):
-    """Nothing was purged, though *due* versions were to be: the clock may have jumped."""
+    """Something was to be done with *due* versions, deleting or purging, and was not: the clock may have jumped."""
 
     audit: ClassVar[Audit] = Audit.GOVERNANCE
     due: int
@@ -99,7 +99,7 @@ def end_residual(disposal: Disposal, ending: Ending) -> list[DisposalEvent]:
 
 
 def park_purge(disposal: Disposal, due: int) -> list[DisposalEvent]:  # noqa: ARG001 (each time anew)
-    """Record that a purge waits, each time: the ledger then shows that the clock went on in small steps."""
+    """Record that what is due waits, each time: the ledger then shows that the clock went on in small steps."""
     return [PurgeParked(due)]
 
 

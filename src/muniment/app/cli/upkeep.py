@@ -72,6 +72,7 @@ def _report(report: Report) -> One:
         "residual": report.residual,
         "residual_ended": report.ended,
         "late_seconds": report.late // 1_000_000,
+        "waiting": report.waiting,
         "parked": report.parked,
         "staging_bytes": report.staging,
         "failed": list(report.failed),
@@ -94,7 +95,7 @@ def _lines(report: Report) -> Iterator[str]:
     if report.ended:
         yield f"copies of {report.ended} earlier disposals that were left are gone by now"
     if report.parked is not None:
-        yield f"nothing was let go: {report.parked}"
+        yield f"{report.waiting} versions are due and wait: {report.parked}"
     yield from (f"failed: {printable(line)}" for line in report.failed)
 
 
