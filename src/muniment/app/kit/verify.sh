@@ -30,12 +30,15 @@ if [ -s "$work/sums" ]; then
   (cd "$bundle" && sha256sum -c --strict "$work/sums") >"$work/checked" 2>&1 ||
     refuse "a file was changed or is missing: $(grep -v ': OK$' "$work/checked" | head -n 1)"
 fi
-for path in "$bundle"/* "$bundle"/.[!.]*; do
+for path in "$bundle"/* "$bundle"/.[!.]* "$bundle"/..?*; do
+  [ -e "$path" ] || [ -L "$path" ] || continue
   name=${path##*/}
   case $name in
-    manifest.json | checkpoint.note | report.tlog-proof | README.txt | verify_muniment.py | verify.sh | '*' | '.[!.]*') ;;
-    *) grep -q "  $name\$" "$work/sums" || refuse "the folder holds $name, which the manifest does not list" ;;
+    manifest.json | checkpoint.note | report.tlog-proof | README.txt | verify_muniment.py | verify.sh) continue ;;
+    *[!A-Za-z0-9._-]*) ;;
+    *) cut -c67- "$work/sums" | grep -qxF -e "$name" && continue ;;
   esac
+  refuse "the folder holds $name, which the manifest does not list"
 done
 
 # --- the checkpoint and its signature
