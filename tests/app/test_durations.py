@@ -48,5 +48,5 @@ def test_a_ttl_reads_as_it_was_typed(text: str, ttl: Ttl) -> None:
 
 
 def test_what_is_kept_for_no_time_is_refused_with_the_way_out() -> None:
-    with pytest.raises(InvalidValueError, match=r"'0d' is no time to keep something.* write for example 90d, never or"):
+    with pytest.raises(InvalidValueError, match=r"'0d' is no time to live.* write for example 90d, never or"):
         durations.ttl_from_text("0d")

@@ -9,14 +9,17 @@ from typing import Any, Final, NoReturn
 import attrs
 from attrs import define, field, frozen
 
-from muniment.app import directory
+from muniment.app import directory, durations
+from muniment.app.fields import names_of
 from muniment.app.labels import Labels
 from muniment.app.store import Store
 from muniment.app.transact import Request, Steps, new_id
 from muniment.domain.ports import Append, Outcome, Receipt, SlotDraft, Transaction, Vault
 from muniment.domain.rows import AliasRow
-from muniment.domain.values import Json, Micros, Personal, PrincipalId, SlotId, StreamId, owner_of
+from muniment.domain.values import Json, Micros, Personal, PrincipalId, SlotId, StreamId, Ttl, owner_of
 
+LASTING: Final = frozenset({"default"})
+"""The fields of events that say how long something lasts, in microseconds."""
 ID: Final = re.compile(r"[0-9a-f]{32}")
 WORD: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
@@ -100,9 +103,8 @@ class Trial(Store):
         labels = Labels(self.views)
         for append in self.tried:
             for event in append.events:
-                said = {
-                    name: shown for name, value in _fields(event) if (shown := self._shown(labels, value)) is not None
-                }
+                shown = {name: self._shown(labels, name, value) for name, value in _fields(event)}
+                said = {name: value for name, value in shown.items() if value is not None}
                 alias = self.views.find(AliasRow, slot=append.stream)
                 if alias is not None:
                     said = {"alias": alias.alias, **said}
@@ -112,8 +114,12 @@ class Trial(Store):
         label = labels.of(owner_of(stream))
         return None if label is None else f"{label.kind} {label.path}"
 
-    def _shown(self, labels: Labels, value: object) -> object:
+    def _shown(self, labels: Labels, name: str, value: object) -> object:
         """Return a field of an event as people read it, ``None`` if it tells them nothing."""
+        if isinstance(value, Ttl):
+            return durations.ttl_to_text(value)
+        if name in LASTING and isinstance(value, int):
+            return durations.to_text(value)
         if isinstance(value, str) and ID.fullmatch(value):
             label = labels.of(value)
             return label.path if label else directory.logins(self, {PrincipalId(value)}).get(PrincipalId(value))
@@ -128,7 +134,7 @@ def of(store: Store) -> Trial:
 
 
 def _fields(event: Any) -> list[tuple[str, Any]]:  # noqa: ANN401 (any event class)
-    return [(each.name, getattr(event, each.name)) for each in attrs.fields(type(event))]
+    return [(name, getattr(event, name)) for name in names_of(type(event))]
 
 
 def _words(event: object) -> str:

@@ -95,6 +95,9 @@ def full(muniment: Run, data: Path) -> Iterator[str]:
     muniment("org", "member", "local", "ana", "member")
     muniment("team", "member", "local", "ana", "member")
     muniment("registry", "members", "drafts", "ana", "member")
+    muniment("subject", "register", "patient-17")
+    muniment("subject", "attach", "patient-17", "mnist:v0", "--entries", "a.txt")
+    muniment("activity", "declare", "local", "--name", "study", "--purpose", "research", "--part", "processor")
     yield run
     muniment("fsck")
 
@@ -118,6 +121,11 @@ ACTS = {
     ],
     ("org", "member", "local", "ana", "--remove"): ["organisation role set  organization local  principal_id=ana"],
     ("team", "member", "local", "ana", "--remove"): ["team role set  team local  principal_id=ana"],
+    ("artifact", "ttl", "mnist:v0", "1d"): ["ttl set  version local/uncategorized/mnist:v0  ttl=1d"],
+    ("artifact", "ttl", "mnist", "1d", "--artifact"): ["artifact ttl set  artifact local/uncategorized/mnist  ttl=1d"],
+    ("team", "ttl", "local", "--default", "1d"): ["ttl policy set  team local  setters=members  default=1d"],
+    ("subject", "detach", "patient-17", "mnist:v0", "--entries", "a.txt"): ["entries detached"],
+    ("activity", "end", "ACTIVITY"): ["activity ended"],
     ("run", "delete", "RUN", "--artifacts"): [
         "alias removed  artifact local/uncategorized/mnist  alias=best",
         "marked deleted  version local/uncategorized/mnist:v0",
@@ -130,7 +138,8 @@ ACTS = {
 def test_what_would_happen_is_said_and_then_happens(
     act: tuple[str, ...], full: str, muniment: Run, own_home: Path
 ) -> None:
-    args = [full if each == "RUN" else each for each in act]
+    ids = {"RUN": full, "ACTIVITY": muniment("activity", "list", "--json").json["activity_id"]}
+    args = [ids.get(each, each) for each in act]
     before = everything(own_home)
     tried = muniment(*args, "--dry-run").out
     assert everything(own_home) == before

@@ -7,6 +7,7 @@ import click
 from muniment.app import activities, clock, scopes
 from muniment.app.cli.frame import group, store
 from muniment.app.cli.show import Many, One, Shown, Values
+from muniment.app.cli.trying import acted_on, dry_run_option, tried
 from muniment.app.labels import Labels
 from muniment.app.store import Store
 from muniment.domain.processing import LegalBasis, Part
@@ -90,10 +91,12 @@ def declare(  # noqa: PLR0917 (click hands options over by name)
 
 @activity.command(examples=(f"muniment activity end {ONE_ID}",))
 @click.argument("activity_id", metavar="ID")
-def end(activity_id: str) -> Shown:
+@dry_run_option
+def end(activity_id: str, dry_run: bool) -> Shown:
     """Say that data is not processed for this any more."""
-    activities.end(store(), activity_id)
-    return One({"activity_id": activity_id}, f"ended: activity {activity_id}")
+    acted = acted_on(store(), dry_run=dry_run)
+    activities.end(acted, activity_id)
+    return tried(acted) or One({"activity_id": activity_id}, f"ended: activity {activity_id}")
 
 
 @activity.command("list", examples=("muniment activity list --json",))

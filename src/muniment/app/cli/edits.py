@@ -74,24 +74,30 @@ def alias(name: str, aliases: tuple[str, ...], remove: bool, expect: str | None,
 @click.argument("name")
 @click.argument("time", required=False, metavar="[TIME|never|inherit]")
 @click.option("--artifact", "whole", is_flag=True, help="For all versions of the artifact that say nothing themselves.")
-def ttl(name: str, time: str | None, whole: bool) -> Shown:
+@dry_run_option
+def ttl(name: str, time: str | None, whole: bool, dry_run: bool) -> Shown:
     """Show or set how long a version lives, counted from its creation: 30d, 12h, never, or inherit.
 
     A version that is linked in a registry does not expire while it is; a hold or a policy may keep it longer, or let
     it go earlier. When it expires in fact, and why, is said too.
     """
     opened = store()
+    acted = acted_on(opened, dry_run=dry_run)
     chosen = None if time is None else durations.ttl_from_text(time)
     if whole:
         row, team = _artifact(opened, name)
         if chosen is not None:
-            lifecycle.set_artifact_ttl(opened, row, team, chosen)
+            lifecycle.set_artifact_ttl(acted, row, team, chosen)
+            if would := tried(acted):
+                return would
             row, _ = _artifact(opened, name)
         said = durations.ttl_to_text(Ttl(TtlRule(row.ttl_rule), row.ttl_micros))
         return One({"name": row.name, "ttl": said}, f"{row.name}: {said}")
     found = _own(frame.find(opened, name), "set its TTL")
     if chosen is not None:
-        lifecycle.edit(opened, found, Edits(ttl=chosen))
+        lifecycle.edit(acted, found, Edits(ttl=chosen))
+        if would := tried(acted):
+            return would
         found = catalog.origin(opened.views, found.version.version_id)
     values = _lives(opened, found)
     text = f"{values['name']}: {values['ttl']}, expires {values['expires_at'] or 'never'}"

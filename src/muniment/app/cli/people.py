@@ -135,14 +135,18 @@ def team_member(name: str, login: str | None, role: str | None, remove: bool, dr
 @click.option(
     "--default", metavar="TIME|never", help="How long versions live that nobody said anything about: 90d, 12h."
 )
-def team_ttl(name: str, setters: str | None, default: str | None) -> Shown:
+@dry_run_option
+def team_ttl(name: str, setters: str | None, default: str | None, dry_run: bool) -> Shown:
     """Show or set who may set a TTL, and how long versions live by default."""
     opened = store()
     row = directory.team(opened.views, name)
     if setters is not None or default is not None:
         chosen = TtlSetters(setters or row.ttl_setters)
         micros = row.ttl_micros if default is None else _default(default)
-        directory.set_ttl_policy(opened, name, chosen, micros)
+        acted = acted_on(opened, dry_run=dry_run)
+        directory.set_ttl_policy(acted, name, chosen, micros)
+        if would := tried(acted):
+            return would
         row = directory.team(opened.views, name)
     values = _team(opened, row)
     return One({key: values[key] for key in ("name", "ttl_setters", "ttl_default")})

@@ -12,6 +12,7 @@ import click
 from muniment.app import clock, data_subjects, scoping, subjects
 from muniment.app.cli.frame import group, store, texts
 from muniment.app.cli.show import Many, One, Shown, Values
+from muniment.app.cli.trying import acted_on, dry_run_option, tried
 from muniment.app.store import Store
 from muniment.domain.data_subject import Standing, TargetKind
 from muniment.domain.errors import InvalidValueError, NotFoundError
@@ -86,16 +87,19 @@ def attach(who: str, name: str | None, entries: str | None, same_bytes: bool) ->
 @click.argument("who", metavar="SUBJECT")
 @click.argument("name")
 @entries_option
-def detach(who: str, name: str, entries: str | None) -> Shown:
+@dry_run_option
+def detach(who: str, name: str, entries: str | None, dry_run: bool) -> Shown:
     """Say that something is not about a person; only an admin of the organization may."""
     opened = store()
     row = data_subjects.named(opened, who)
+    acted = acted_on(opened, dry_run=dry_run)
     if entries is None:
-        count = int(data_subjects.detach(opened, row.subject_id, *_target(opened, name)))
+        count = int(data_subjects.detach(acted, row.subject_id, *_target(opened, name)))
     else:
         version_id = _version(opened, name)
-        count = data_subjects.detach_entries(opened, row.subject_id, version_id, _paths(opened, version_id, entries))
-    return One({"subject_id": row.subject_id, "detached": count}, f"detached {count} from {row.subject_id}")
+        count = data_subjects.detach_entries(acted, row.subject_id, version_id, _paths(opened, version_id, entries))
+    values = {"subject_id": row.subject_id, "detached": count}
+    return tried(acted) or One(values, f"detached {count} from {row.subject_id}")
 
 
 @subject.command("list", examples=("muniment subject list", "muniment subject list --standing erased --json"))
