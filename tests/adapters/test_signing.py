@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
+from muniment.adapters.key_file import overwrite
 from muniment.adapters.signing import SigningKey, VerifierKey, verify, verify_text
 from muniment.domain.checkpoint import Checkpoint, Signature, SignedNote, log_name
 from muniment.domain.errors import CorruptError, InvalidValueError, KeyFileError
@@ -239,3 +240,21 @@ def test_what_is_no_ed25519_key_is_refused(tmp_path: Path) -> None:
         path.chmod(0o600)
         with pytest.raises(KeyFileError, match="no Ed25519 key"):
             SigningKey.load(path, LOG)
+
+
+def test_a_chain_that_announces_nothing_puts_no_key_in_place(tmp_path: Path) -> None:
+    key = SigningKey.create(tmp_path / "signing.key", LOG)
+    SigningKey.create(tmp_path / "signing.next", LOG)
+    (tmp_path / "signing.chain").write_text("\n", encoding="utf-8")
+    assert SigningKey.at(tmp_path / "signing.key", LOG).verifier_key() == key.verifier_key()
+    (tmp_path / "signing.chain").write_bytes(b"\xff")
+    for read in (key.chain, lambda: SigningKey.at(tmp_path / "signing.key", LOG)):
+        with pytest.raises(CorruptError, match=r"signing\.chain is damaged"):
+            read()
+
+
+def test_what_cannot_be_replaced_is_said_and_leaves_no_half(tmp_path: Path) -> None:
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(KeyFileError, match="taken cannot be made or written"):
+        overwrite(tmp_path / "taken", b"x")
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]

@@ -27,6 +27,7 @@ from muniment.domain.errors import (
     ProofError,
     RolledBackError,
     SplitViewError,
+    StorageError,
 )
 from muniment.domain.key_chain import Rotation, split, trusted
 from muniment.domain.merkle import EMPTY_ROOT
@@ -316,3 +317,34 @@ def test_a_replacement_that_was_interrupted_is_brought_to_its_end(scene: Scene, 
     assert scene.store.signer.verifier_key() == loose.verifier_key()
     assert not (tmp_path / "signing.next").exists()
     assert evolve(scene.store).signer.chain() == scene.store.signer.chain() != ""
+
+
+def test_a_witness_whose_making_was_interrupted_is_made_to_its_end(tmp_path: Path) -> None:
+    begun = signing.SigningKey.create(tmp_path / "witness.key", "dpo.example.org/w1")
+    with pytest.raises(NotFoundError, match="there is no witness"):
+        WitnessFolder.at(tmp_path)
+    assert WitnessFolder.init(tmp_path, "dpo.example.org/w1").verifier_key() == begun.cosigner_key()
+    with pytest.raises(ConflictError, match="there is a witness"):
+        WitnessFolder.init(tmp_path, "dpo.example.org/w2")
+
+
+def test_a_folder_that_is_no_longer_that_of_a_witness_is_said(scene: Scene, seeing: WitnessFolder) -> None:
+    origin = log_name(scene.store.ledger.origin)
+    logs = newest_note(seeing.path, origin).parent
+    (logs / "newest.note").write_bytes(b"\xff")
+    with pytest.raises(CorruptError, match=r"newest\.note is damaged: it is no text"):
+        seeing.seen(origin)
+    (logs / "evidence").touch()
+    with pytest.raises(KeyFileError, match="evidence"):
+        seeing.accuse(origin, "one", "other")
+    shutil.rmtree(logs)
+    logs.touch()
+    with pytest.raises(KeyFileError, match="Not a directory"):
+        seeing.seen(origin)
+    (seeing.path / "lock").unlink()
+    (seeing.path / "lock").mkdir()
+    with pytest.raises(StorageError, match="cannot be used"):
+        seeing.watch(scene.store.signer.verifier_key())
+    (seeing.path / "name").write_bytes(b"\xff")
+    with pytest.raises(CorruptError, match="name is damaged"):
+        WitnessFolder.at(seeing.path)

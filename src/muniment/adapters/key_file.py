@@ -7,7 +7,7 @@ import os
 import stat
 from pathlib import Path
 
-from muniment.domain.errors import KeyFileError, StorageFullError
+from muniment.domain.errors import CorruptError, KeyFileError, StorageError, StorageFullError
 
 _LARGEST = 64 * 1024
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -27,11 +27,7 @@ def create(path: Path, content: bytes) -> None:
         msg = f"key file {path} is there already — it is never overwritten; move it away to make another"
         raise KeyFileError(msg) from error
     except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            msg = f"no space is left for key file {path} — free some and try again"
-            raise StorageFullError(msg) from error
-        msg = f"key file {path} cannot be made ({error.strerror}) — check its folder, or name another place"
-        raise KeyFileError(msg) from error
+        raise _unwritten(path, error) from error
 
 
 def read(path: Path) -> bytes:
@@ -54,27 +50,61 @@ def read(path: Path) -> bytes:
         raise KeyFileError(msg) from error
 
 
+def read_text(path: Path) -> str | None:
+    """Return the text of a file that stands beside a key, ``None`` if there is none; CorruptError if it is no text."""
+    try:
+        return path.read_text("utf-8")
+    except FileNotFoundError:
+        return None
+    except UnicodeDecodeError as error:
+        msg = f"{path} is damaged: it is no text — put it back from its backup"
+        raise CorruptError(msg) from error
+    except OSError as error:
+        msg = f"{path} cannot be read ({error.strerror}) — check its owner and mode"
+        raise KeyFileError(msg) from error
+
+
 def overwrite(path: Path, content: bytes) -> None:
     """Write a file that may be there already, readable by its owner only; a reader sees the old or the new bytes."""
     fresh = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
     try:
-        _write(fresh, content)
-        move(fresh, path)
+        try:
+            _write(fresh, content)
+            move(fresh, path)
+        finally:
+            fresh.unlink(missing_ok=True)
     except OSError as error:
-        fresh.unlink(missing_ok=True)
-        msg = f"{path} cannot be written ({error.strerror}) — check its folder"
-        raise KeyFileError(msg) from error
+        raise _unwritten(path, error) from error
 
 
 def move(path: Path, to: Path) -> None:
     """Put a file in the place of another one, durably."""
-    path.replace(to)
-    _sync_folder(to.parent)
+    try:
+        path.replace(to)
+        _sync_folder(to.parent)
+    except OSError as error:
+        raise _unwritten(to, error) from error
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder that only its owner may look into, unless it is there."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritten(path, error) from error
 
 
 def exists(path: Path) -> bool:
     """Whether anything is there, even a link that leads nowhere."""
     return os.path.lexists(path)
+
+
+def _unwritten(path: Path, error: OSError) -> StorageError:
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return StorageFullError(f"no space is left for {path} — free some and try again")
+    return KeyFileError(
+        f"{path} cannot be made or written ({error.strerror}) — check its folder, or name another place"
+    )
 
 
 def _write(path: Path, content: bytes) -> None:

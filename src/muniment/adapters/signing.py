@@ -139,7 +139,7 @@ class SigningKey:
 
     def chain(self) -> str:
         """Return the announcements by which keys of this ledger followed each other, joined; ``""`` if none did."""
-        return _chain(self._path).read_text("utf-8") if self._path and _chain(self._path).exists() else ""
+        return (key_file.read_text(_chain(self._path)) if self._path else None) or ""
 
     def replace(self, checkpoint: Checkpoint) -> SigningKey:
         """Put a new key in the place of this one, which ceases to be; both sign the announcement.
@@ -174,12 +174,15 @@ def _following(path: Path) -> Path:
 
 def _finish(path: Path, following: Path, name: str) -> None:
     """Put the announced key in the place of the old one; a key that was not announced is left alone."""
-    try:
-        text = _chain(path).read_text("utf-8")
-    except FileNotFoundError:
+    text = key_file.read_text(_chain(path)) or ""
+    if not text.strip():
         return
-    if SigningKey.load(following, name).verifier_key() == Rotation.parse(_last(text)).after:
-        key_file.move(following, path)
+    try:
+        if SigningKey.load(following, name).verifier_key() == Rotation.parse(_last(text)).after:
+            key_file.move(following, path)
+    except KeyFileError:
+        if key_file.exists(following):
+            raise  # otherwise another process has just done it
 
 
 def _last(chain: str) -> str:

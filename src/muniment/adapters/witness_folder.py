@@ -40,31 +40,32 @@ class WitnessFolder:
         if "/" not in name and "." not in name:
             msg = f"{name!r} does not tell witnesses apart — name it like a web address, such as dpo.example.org/w1"
             raise InvalidNameError(msg)
-        try:
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if (path / KEY).exists():
-                msg = f"there is a witness in {path} already — name another folder"
-                raise ConflictError(msg)
-            signing.SigningKey.create(path / KEY, name)
-            key_file.overwrite(path / NAME, f"{name}\n".encode())
-        except OSError as error:
-            msg = f"the folder of the witness cannot be made ({error.strerror}) — name another one"
-            raise StorageError(msg) from error
+        key_file.make_folder(path)
+        if key_file.exists(path / NAME):
+            msg = f"there is a witness in {path} already — name another folder"
+            raise ConflictError(msg)
+        signing.SigningKey.at(path / KEY, name)
+        key_file.create(path / NAME, f"{name}\n".encode())
         return cls.at(path)
 
     @classmethod
     def at(cls, path: Path) -> WitnessFolder:
         """Open a witness; NotFoundError if the folder holds none."""
-        try:
-            name = (path / NAME).read_text("utf-8").strip()
-        except OSError as error:
+        name = key_file.read_text(path / NAME)
+        if name is None:
             msg = f"there is no witness in {path} — make one with `muniment witness init`"
-            raise NotFoundError(msg) from error
-        return cls(path, signing.SigningKey.load(path / KEY, name))
+            raise NotFoundError(msg)
+        return cls(path, signing.SigningKey.load(path / KEY, name.strip()))
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        handle = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            handle = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            msg = (
+                f"the witness in {self.path} cannot be used ({error.strerror}) — check the owner and mode of its folder"
+            )
+            raise StorageError(msg) from error
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
@@ -80,13 +81,13 @@ class WitnessFolder:
                 msg = f"the witness watches {origin} with another key — a new key comes with its chain (--chain)"
                 raise ConflictError(msg)
             folder = self._folder(origin)
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            key_file.make_folder(folder)
             key_file.overwrite(folder / "log.key", f"{key.strip()}\n".encode())
         return origin
 
     def logs(self) -> list[str]:
-        keys = (path.read_text("utf-8") for path in sorted(self.path.glob("logs/*/log.key")))
-        return [key.partition("+")[0] for key in keys]
+        keys = (key_file.read_text(path) for path in sorted(self.path.glob("logs/*/log.key")))
+        return [key.partition("+")[0] for key in keys if key is not None]
 
     def log_key(self, origin: str) -> str | None:
         found = self._text(origin, "log.key")
@@ -107,7 +108,7 @@ class WitnessFolder:
     def accuse(self, origin: str, seen: str, shown: str) -> str:
         name = sha256(f"{seen}{shown}".encode()).hexdigest()[:16]
         folder = self._folder(origin) / "evidence" / name
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        key_file.make_folder(folder)
         key_file.overwrite(folder / "seen.note", seen.encode())
         key_file.overwrite(folder / "shown.note", shown.encode())
         return str(folder.relative_to(self.path))
@@ -122,7 +123,4 @@ class WitnessFolder:
         return newest_note(self.path, origin).parent
 
     def _text(self, origin: str, name: str) -> str | None:
-        try:
-            return (self._folder(origin) / name).read_text("utf-8")
-        except FileNotFoundError:
-            return None
+        return key_file.read_text(self._folder(origin) / name)
