@@ -22,7 +22,7 @@ from pathlib import Path
 from attrs import define, evolve, field, frozen
 
 from muniment.app import approvals, bootstrap, config, data_subjects, directory, erasing_check, requests, scan
-from muniment.app.drill import log_files
+from muniment.app.drill_world import log_files
 from muniment.app.erasing import Eraser, Step
 from muniment.app.staging import Staging
 from muniment.app.store import Store

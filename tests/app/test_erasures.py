@@ -10,7 +10,8 @@ import pytest
 
 from muniment.app import approvals, catalog, certificate, data_subjects, directory, download, erasing_check, erasures
 from muniment.app import requests as asking
-from muniment.app.drill import DATABASES, copy_store, file_of, log_files
+from muniment.app.drill import DATABASES, copy_store
+from muniment.app.drill_world import file_of, log_files
 from muniment.app.erasing import Eraser, Step
 from muniment.app.noted import NOTES, noted
 from muniment.app.store import Store

@@ -16,6 +16,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 import muniment as wandb
 from muniment.app import bootstrap, config, telemetry
 from muniment.app.cli import main
+from muniment.app.drill import Drill
+from muniment.app.store import Store
 from muniment.domain.errors import MunimentError, NotFoundError, StorageError
 from tests.app.contents import log
 
@@ -163,6 +165,18 @@ def test_spans_of_other_threads_belong_to_the_act(spans: InMemorySpanExporter, t
     assert {span.context.trace_id for span in made_spans if span.name == "muniment.blobs.get"} == {
         training.get_span_context().trace_id
     }
+
+
+def test_no_span_of_a_drill_holds_a_planted_word(spans: InMemorySpanExporter, tmp_path: Path) -> None:
+    def opening(home: Path, actor: str, again: bool) -> Store:  # noqa: FBT001 (as the drill asks for it)
+        found = config.load({"MUNIMENT_HOME": str(home), "MUNIMENT_ACTOR": actor, "MUNIMENT_OTEL": "1"})
+        return bootstrap.open_store(found, erasing_again=again)
+
+    drill = Drill(tmp_path, opening)
+    assert all(line.ok for line in drill.run())
+    said = [f"{span.name} {span.to_json()}" for span in spans.get_finished_spans()]
+    assert len(said) > 100
+    assert [line for line in said if any(word in line for word in drill.planted.all)] == []
 
 
 def test_without_being_asked_for_nothing_is_loaded_and_nothing_wrapped(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,112 +6,94 @@ the erasure, or the search proves nothing; and by no means afterwards, also not 
 
 from __future__ import annotations
 
-import io
 import shutil
 import sqlite3
-import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from hashlib import sha256
 from pathlib import Path
-from secrets import token_hex
-from typing import Final, TypeAlias
+from typing import Final, Protocol, cast
 
 from attrs import define, field, frozen
 
-from muniment.app import (
-    approvals,
-    catalog,
-    certificate,
-    data_subjects,
-    directory,
-    erasing_check,
-    erasures,
-    fence,
-    runs,
-    scan,
-)
+from muniment.app import approvals, catalog, certificate, erasing_check, erasures, fence, scan
 from muniment.app import requests as requests_
-from muniment.app.download import download
+from muniment.app.drill_said import Said
+from muniment.app.drill_world import (
+    LEDGER,
+    OPERATOR,
+    PLAIN,
+    SEALED,
+    SECOND,
+    Beside,
+    Opening,
+    Planted,
+    file_of,
+    leave,
+    log_files,
+    plant,
+    project_of,
+    second_admin,
+)
 from muniment.app.erasing import Eraser, Step
-from muniment.app.log_artifact import Draft, Logged
-from muniment.app.staging import Staged
+from muniment.app.fsck import personal_slots
+from muniment.app.noted import noted
 from muniment.app.store import Store
 from muniment.app.subjects import address as address_of
-from muniment.app.upload import log_contents
 from muniment.domain.approval import Act
-from muniment.domain.data_subject import TargetKind
 from muniment.domain.errors import MunimentError, SubjectErasedError
-from muniment.domain.manifest import Entry
-from muniment.domain.ports import BlobSource
-from muniment.domain.request import Right, Verdict
-from muniment.domain.rows import ProjectRow, RunRow
-from muniment.domain.values import Digest, Role, RunId
+from muniment.domain.ports import Vault
+from muniment.domain.request import Verdict
+from muniment.domain.values import SlotId
 
-OPERATOR, SECOND = "operator", "second-admin"
-DATABASES: Final = ("ledger.sqlite3", "vault.sqlite3", "keys.sqlite3")
+DATABASES: Final = (LEDGER, "vault.sqlite3", "keys.sqlite3")
 ATTACHED: Final = 3
 BACKUP: Final = "backup"
 HOME: Final = "store"
+BYTES: Final = (Step.MANIFESTS, Step.VERSIONS, Step.PARTS, Step.BLOBS)
+"""The steps without which contents stay where blobs are."""
+ROWS: Final = (Step.VERSIONS, Step.WORDS)
+"""The steps without which words stay in events and rows."""
 
-PLAIN: Final = ("name", "alias", "tag", "path", "reference", "content", "member", "entry", "bytes", "run", "group")
-"""The inputs that are stored so that whoever has the files can read them."""
-SEALED: Final = ("identity", "letter", "seen", "description", "key", "value", "config", "notes")
-"""The inputs that are stored encrypted."""
 
-Opening: TypeAlias = Callable[[Path, str, bool], Store]
-"""Opens the store in a folder as somebody, for erasing again or not."""
+class OpenVault(Vault, Protocol):
+    """A vault of which one may look at what is stored, and with which keys."""
+
+    def slots(self) -> Iterator[tuple[object, ...]]:
+        """Yield the slots as they are stored."""
+
+    def data_keys(self) -> list[tuple[str, bytes]]:
+        """Return the owners of keys, and the wrapped keys."""
 
 
 @frozen
 class Line:
-    """One step of the drill: what was done, whether it came out as it must, and what was seen."""
+    """One step of the drill: what was done, whether it came out as it must, and what was seen.
+
+    *missed* are the steps of the erasure that should have taken away what was seen.
+    """
 
     step: str
     ok: bool
     told: str = ""
+    missed: tuple[Step, ...] = ()
 
 
 @frozen
-class Planted:
-    """What was planted: each word in its input."""
+class Sealed:
+    """What was in the vault before the erasure: the slots that hold words, and all keys, as an old backup has them."""
 
-    words: dict[str, str]
-
-    @classmethod
-    def fresh(cls) -> Planted:
-        """Return a word for every input that there is, none of which was ever used before."""
-        inputs = (
-            "identity",
-            "letter",
-            "seen",
-            "name",
-            "alias",
-            "tag",
-            "description",
-            "key",
-            "value",
-            "path",
-            "reference",
-        )
-        more = ("content", "member", "entry", "bytes", "run", "config", "notes", "group")
-        return cls({each: f"{each}-canary-{token_hex(12)}" for each in (*inputs, *more)})
-
-    def __getitem__(self, which: str) -> str:
-        return self.words[which]
-
-    @property
-    def all(self) -> list[str]:
-        """Every word."""
-        return list(self.words.values())
+    slots: frozenset[SlotId]
+    owners: frozenset[str]
+    keys: frozenset[tuple[str, bytes]]
 
 
 @define
 class Drill:
     """One drill in an empty *folder*; steps of the erasure in *without* are left out, to see that they are missed.
 
-    *places* are more places to search than the folder, and *settle* is called before each search, so that what waits in
-    memory is where it belongs. *restorable* is false where no backup can be put back.
+    *places* are more places to search than the folder, *settle* is called before each search, so that what waits in
+    memory is where it belongs, and *meanwhile* before the erasure: it may leave something behind. *restorable* is false
+    where no backup can be put back.
     """
 
     folder: Path
@@ -120,18 +102,28 @@ class Drill:
     without: frozenset[Step] = frozenset()
     restorable: bool = True
     settle: Callable[[], object] = lambda: None
+    meanwhile: Callable[[], object] = lambda: None
     planted: Planted = field(factory=Planted.fresh)
     _store: Store | None = field(init=False, default=None)
+    _beside: Beside | None = field(init=False, default=None)
     _request: str = field(init=False, default="")
+    _sealed: Sealed = field(init=False, default=Sealed(frozenset(), frozenset(), frozenset()))
+    _missed: tuple[Step, ...] = field(init=False, default=())
+    _said: Said = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._said = Said(self.folder / "said")
 
     def run(self) -> Iterator[Line]:
-        """Go through the drill and yield what came of each step; it ends after what fails, and a search after that."""
-        steps: list[tuple[str, Callable[[], tuple[bool, str]]]] = [
+        """Go through the drill and yield what came of each step; after what fails it only looks for what is left."""
+        looks = (self._verified, self._unsealed, self._absent)
+        steps: list[tuple[str, Callable[[], Line]]] = [
             ("store data about an invented person, a word in every input", self._ingest),
             ("find the words before the erasure", self._found_before),
             ("look up the scope, decide with two people", self._decided),
             ("erase", self._erased),
             ("verify by other ways", self._verified),
+            ("read no personal value with any key", self._unsealed),
             ("find no word in any file", self._absent),
             ("refuse the same bytes", self._refused),
         ]
@@ -139,137 +131,161 @@ class Drill:
             steps += [
                 ("refuse a backup from before", self._backup_refused),
                 ("erase it again", self._erased_again),
+                ("read no personal value of the restored store", self._unsealed),
                 ("find no word in any file of the restored store", self._absent),
             ]
+        else:
+            steps.append(("note beside the store what must not come back", self._noted))
         steps.append(("check the certificate", self._certified))
+        with self._said.listening():
+            yield from self._gone_through(steps, looks)
+
+    def _gone_through(
+        self, steps: list[tuple[str, Callable[[], Line]]], looks: tuple[Callable[[], Line], ...]
+    ) -> Iterator[Line]:
         red = False
         try:
             for name, act in steps:
-                if red and act != self._absent:
+                if red and act not in looks:
                     return
-                line = _line(name, act)
+                line = self._line(name, act)
                 yield line
-                if red:
-                    return
-                red = not line.ok
+                red = red or not line.ok
         finally:
             self._close()
+            self._end_beside()
+            shutil.rmtree(self._backup, ignore_errors=True)
+
+    def _line(self, name: str, act: Callable[[], Line]) -> Line:
+        try:
+            line = act()
+        except MunimentError as error:
+            self._said.error(error)
+            return Line(name, ok=False, told=f"{type(error).__name__}: {error}")
+        steps = f" — left by: {', '.join(step.value for step in line.missed)}" if line.missed else ""
+        return Line(name, line.ok, f"{line.told}{steps}", line.missed)
 
     # --- the steps ---------------------------------------------------------------------------------------------------
 
-    def _ingest(self) -> tuple[bool, str]:
-        store, said = self._opened(), self.planted
-        directory.set_organisation_role(store, store.config.text("organisation"), SECOND, Role.ADMIN)
-        subject = data_subjects.register(store, said["identity"]).subject_id
-        project = directory.project(store.views, store.config.text("entity"), store.config.text("project"))
-        run = _run(store, project, said)
-        whole = log_files(
-            store,
-            project,
-            [
-                file_of(said["path"], said["content"].encode()),
-                file_of("scans.zip", _zip(said["member"])),
-                _link(said["reference"]),
-            ],
-            name=said["name"],
-            aliases=(said["alias"],),
-            tags=(said["tag"],),
-            description=said["description"],
-            metadata={said["key"]: [said["value"]]},
-            run=run,
-        )
-        others = [file_of(f"others/{number}.txt", f"about somebody else, {number}".encode()) for number in range(20)]
-        shared = log_files(store, project, [*others, file_of(said["entry"], said["bytes"].encode())], name="cohort")
-        trained = runs.start(store, project, runs.RunDraft("train", "train"))
-        runs.use(store, shared.version_id, RunId(trained.run_id))
-        log_files(store, project, [file_of("weights.bin", b"weights")], name="model", run=trained, type_="model")
-        data_subjects.attach(store, subject, TargetKind.ARTIFACT, whole.artifact_id)
-        data_subjects.attach(store, subject, TargetKind.RUN, run.run_id)
-        data_subjects.attach_entries(store, subject, shared.version_id, [said["entry"]])
-        download(store.through_cache(), catalog.find(store.views, address_of(store, "cohort:v0")), self.folder / "read")
-        shutil.rmtree(self.folder / "read")
-        self._request = requests_.receive(store, Right.ERASURE, subject, text=said["letter"]).request_id
-        requests_.identify(store, self._request, said["seen"])
-        return True, f"{len(said.words)} words, request {self._request}"
+    def _ingest(self) -> Line:
+        store = self._opened()
+        second_admin(store)
+        second = self.opening(self.folder / HOME, SECOND, False)  # noqa: FBT003
+        self._beside = Beside(second)
+        self._request = plant(store, second, self.folder, self.planted)
+        self._beside.reader = leave(store, self.planted)
+        return _said(ok=True, told=f"{len(self.planted.words)} words, request {self._request}")
 
-    def _found_before(self) -> tuple[bool, str]:
+    def _found_before(self) -> Line:
+        sealed, read = self._read_all()
+        self._sealed = sealed
         self._close()
         found = scan.scan(self.planted.all, self._everywhere())
         if self.restorable:
-            copy_store(self.folder / HOME, self.folder.parent / f"{self.folder.name}-{BACKUP}")
+            copy_store(self.folder / HOME, self._backup)
         seen = {list(self.planted.words)[hit.canary - 1] for hit in found.hits}
-        told = f"{len(seen)} words found, {len(SEALED)} are encrypted"
-        missed = [*sorted(set(PLAIN) - seen), *found.unread]
-        return not missed, f"{told}; not found: {', '.join(missed)}" if missed else told
+        told = f"{len(seen & set(PLAIN))} words found, {len(read)} decrypted"
+        missed = [*sorted(set(PLAIN) - seen), *sorted(set(SEALED) - read), *found.unread]
+        open_ = sorted(seen - set(PLAIN))
+        if open_:
+            return _said(ok=False, told=f"{told}; found although it is encrypted or nowhere: {', '.join(open_)}")
+        return _said(ok=not missed, told=f"{told}; not found: {', '.join(missed)}" if missed else told)
 
-    def _decided(self) -> tuple[bool, str]:
-        store = self._opened()
+    def _decided(self) -> Line:
+        store, beside = self._opened(), self._beside
         found = requests_.scope(store, self._request)
-        proposal = approvals.propose(store, Act.ERASE, self._request)
-        second = self.opening(self.folder / HOME, SECOND, False)  # noqa: FBT003
-        approvals.approve(second, proposal)
-        second.ledger.close()
+        proposal = approvals.propose(store, Act.ERASE, self._request, self.planted["comment"])
+        if beside is not None:
+            approvals.approve(beside.store, proposal)
         requests_.decide(store, self._request, Verdict.APPROVED)
+        self._sealed, _ = self._read_all()
+        self.meanwhile()
         told = f"{len(found.items)} things, {len(found.derived)} derived"
-        return (len(found.items), len(found.derived)) == (ATTACHED, 1), told
+        return _said(ok=(len(found.items), len(found.derived)) == (ATTACHED, 1), told=told)
 
-    def _erased(self) -> tuple[bool, str]:
+    def _erased(self) -> Line:
         row = Eraser(self._opened(), self._request, without=self.without).execute()
-        return row.erased == row.found, f"{row.erased} of {row.found} things"
+        return _said(ok=row.erased == row.found, told=f"{row.erased} of {row.found} things")
 
-    def _verified(self) -> tuple[bool, str]:
+    def _verified(self) -> Line:
         found = erasing_check.verify(self._opened(), self._request)
-        return not found.findings, "; ".join(found.findings) or "nothing found"
+        self._missed = found.missed
+        return Line("", not found.findings, "; ".join(found.findings) or "nothing found", found.missed)
 
-    def _absent(self) -> tuple[bool, str]:
+    def _unsealed(self) -> Line:
+        """Try to read what was planted with the keys that there are, and see what an old backup could be read with."""
+        before, store = self._sealed, self._opened()
+        self._said.shown(store)
+        vault = cast("OpenVault", store.vault)
+        read = len(vault.get_many(before.slots))
+        there = sum(row[0] in before.slots for row in vault.slots())
+        keys = len({key for key in vault.data_keys() if key in before.keys and key[0] in before.owners})
+        ok = not (read or there or keys)
+        told = f"{len(before.slots)} values tried: {read} can be read, {there} are stored, {keys} of their keys exist"
+        return Line("", ok, told, () if ok else (Step.VAULT,))
+
+    def _absent(self) -> Line:
         self._close()
         found = scan.scan(self.planted.all, self._everywhere())
         *lines, total = scan.lines(found)
-        names_ = list(self.planted.words)
-        where = sorted({f"{names_[hit.canary - 1]} in {Path(hit.place).name}" for hit in found.hits})
-        return found.clean, "; ".join([*where, total]) if lines else total
+        names, where = list(self.planted.words), [(hit.canary, self._short(hit.place)) for hit in found.hits]
+        told = sorted({f"{names[canary - 1]} in {place}" for canary, place in where})
+        missed = {self._culprit(place) for _, place in where} | {Step.BLOBS for _ in found.unread}
+        steps = tuple(step for step in Step if step in missed)
+        return Line("", found.clean, "; ".join([*told, *found.unread, total]) if lines else total, steps)
 
-    def _refused(self) -> tuple[bool, str]:
+    def _refused(self) -> Line:
         store, said = self._opened(), self.planted
-        project = directory.project(store.views, store.config.text("entity"), store.config.text("project"))
         before = store.ledger.head().size
         try:
-            log_files(store, project, [file_of("another-name.txt", said["bytes"].encode())], name="again")
-        except SubjectErasedError:
+            log_files(store, project_of(store), [file_of("another-name.txt", said["bytes"].encode())], name="again")
+        except SubjectErasedError as error:
+            self._said.error(error)
             denied = [type(recorded.event).__name__ for recorded in store.ledger.read(after=before)]
-            address = address_of(store, "cohort:v0")
-            version_id = catalog.find(store.views, address).version.version_id
+            version_id = catalog.find(store.views, address_of(store, "cohort:v0")).version.version_id
             gone = fence.gone(store, version_id, said["entry"])
-            return denied == ["Denied"] and gone is not None, "refused, and the refusal is on record"
-        return False, "the same bytes came in again"
+            ok = denied == ["Denied"] and gone is not None
+            return _said(ok=ok, told="refused, and the refusal is on record")
+        return _said(ok=False, told="the same bytes came in again")
 
-    def _backup_refused(self) -> tuple[bool, str]:
+    def _noted(self) -> Line:
+        ids = [line.request_id for line in noted(self._opened().config.home)]
+        return _noting(self._request in ids, f"{len(ids)} erasures are noted")
+
+    def _backup_refused(self) -> Line:
         certificate.issue(self._opened(), self._request)
         certificate.bundle(self._opened(), self._request, self.folder / "certificate")
         self._close()
-        copy_store(self.folder.parent / f"{self.folder.name}-{BACKUP}", self.folder / HOME)
-        shutil.rmtree(self.folder.parent / f"{self.folder.name}-{BACKUP}")
+        self._end_beside()
+        copy_store(self._backup, self.folder / HOME)
+        shutil.rmtree(self._backup)
         try:
             self._opened()
         except SubjectErasedError as error:
-            return True, str(error)
-        return False, "the old store opens as if nothing was erased"
+            self._said.error(error)
+            return _said(ok=True, told=str(error))
+        return _noting(ok=False, told="the old store opens as if nothing was erased")
 
-    def _erased_again(self) -> tuple[bool, str]:
+    def _erased_again(self) -> Line:
         self._store = self.opening(self.folder / HOME, OPERATOR, True)  # noqa: FBT003
         rows = list(erasures.again(self._store))
         self._close()
         self._request = rows[0].request_id if rows else ""
-        return len(rows) == 1, f"by request {self._request}"
+        return _said(ok=len(rows) == 1, told=f"by request {self._request}")
 
-    def _certified(self) -> tuple[bool, str]:
+    def _certified(self) -> Line:
         store = self._opened()
         row = certificate.issue(store, self._request)
         seq = certificate.check(store, certificate.read(store, self._request))
         told = certificate.page(certificate.read(store, self._request))
-        return not any(word in told for word in self.planted.all), f"certificate {row.certificate_id}, event {seq}"
+        clean = not any(word in told for word in self.planted.all)
+        return _said(ok=clean, told=f"certificate {row.certificate_id}, event {seq}")
 
-    # --- helpers -----------------------------------------------------------------------------------------------------
+    # --- parts of them -----------------------------------------------------------------------------------------------
+
+    @property
+    def _backup(self) -> Path:
+        return self.folder.with_name(f"{self.folder.name}-{BACKUP}")
 
     def _opened(self) -> Store:
         if self._store is None:
@@ -281,70 +297,44 @@ class Drill:
             self._store.ledger.close()
             self._store = None
 
+    def _end_beside(self) -> None:
+        if self._beside is not None:
+            self._beside.close()
+            self._beside = None
+
     def _everywhere(self) -> list[str]:
         self.settle()
         return [str(self.folder), *self.places]
 
+    def _read_all(self) -> tuple[Sealed, set[str]]:
+        """Decrypt everything; return what holds words, under which keys, and which words these are."""
+        vault = cast("OpenVault", self._opened().vault)
+        every = {slot for recorded in self._opened().ledger.read() for slot in personal_slots(recorded.event)}
+        values = {slot: str(value) for slot, value in vault.get_many(every).items()}
+        words = self.planted.words.items()
+        held = frozenset(slot for slot, value in values.items() if any(word in value for _, word in words))
+        owners = frozenset(str(row[1]) for row in vault.slots() if row[0] in held)
+        read = {name for name, word in words if any(word in values[slot] for slot in held)}
+        return Sealed(held, owners, frozenset(vault.data_keys())), read
 
-def _line(name: str, act: Callable[[], tuple[bool, str]]) -> Line:
-    try:
-        ok, told = act()
-    except MunimentError as error:
-        return Line(name, ok=False, told=f"{type(error).__name__}: {error}")
-    return Line(name, ok, told)
+    def _short(self, place: str) -> str:
+        return place.removeprefix(f"{self.folder}/").removeprefix(f"{HOME}/")
 
-
-def _run(store: Store, project: ProjectRow, said: Planted) -> RunRow:
-    config = {"patient": said["config"]}
-    return runs.start(
-        store, project, runs.RunDraft("collect", said["run"], group=said["group"], notes=said["notes"], config=config)
-    )
-
-
-def log_files(
-    store: Store,
-    project: ProjectRow,
-    files: list[Staged],
-    *,
-    name: str,
-    run: RunRow | None = None,
-    type_: str = "dataset",
-    **said: object,
-) -> Logged:
-    """Log files as a version; *said* is what else a draft may say."""
-    return log_contents(
-        store,
-        project,
-        files,
-        lambda written: Draft(
-            name,
-            type_,
-            written.digest,
-            written.manifest,
-            written.size,
-            written.entries,
-            **said,  # type: ignore[arg-type]
-        ),
-        run_id=None if run is None else RunId(run.run_id),
-    )
+    def _culprit(self, place: str) -> Step:
+        """Return the step of the erasure that should have taken a word from a place."""
+        if place.startswith("cache/blobs/"):
+            return Step.CACHES
+        if place.startswith(("blobs/", "s3://")):
+            return next((step for step in BYTES if step in self._missed), Step.BLOBS)
+        return next((step for step in ROWS if step in self._missed), Step.SCRUB)
 
 
-def file_of(path: str, content: bytes) -> Staged:
-    """Return a file to be logged."""
-    digest = Digest(sha256(content).hexdigest())
-    return Staged(Entry(path, digest, len(content)), BlobSource(digest, len(content), content))
+def _said(*, ok: bool, told: str) -> Line:
+    return Line("", ok, told)
 
 
-def _link(where: str) -> Staged:
-    url = f"https://example.org/{where}"
-    return Staged(Entry("link", url, None, url), None)
-
-
-def _zip(word: str) -> bytes:
-    held = io.BytesIO()
-    with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as file:
-        file.writestr("member.txt", f"{word}\n" * 50)
-    return held.getvalue()
+def _noting(ok: bool, told: str) -> Line:  # noqa: FBT001 (what came of it, as in every line)
+    return Line("", ok, told, () if ok else (Step.NOTE,))
 
 
 def copy_store(source: Path, target: Path) -> None:

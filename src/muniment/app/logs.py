@@ -8,9 +8,10 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
 from muniment.app import clock
 from muniment.app.config import Config, os_user
@@ -31,13 +32,27 @@ _PATH = re.compile(r"(?<![\w/:.~>])/(?:[^\s/'\":,;()<>]+/)*[^\s/'\":,;()<>]+")
 def set_up(config: Config) -> None:
     """Log as the settings say from now on; without a setting nothing changes."""
     logger = logging.getLogger(ROOT)
-    for handler in [each for each in logger.handlers if isinstance(each, _Lines)]:
+    for handler in [each for each in logger.handlers if isinstance(each, _Lines) and each.to is None]:
         logger.removeHandler(handler)
         logger.setLevel(logging.NOTSET)
     form = config.text("log").lower()
     if form:
         logger.addHandler(_Lines(Redaction.of(config), as_json=form == "json"))
         logger.setLevel(config.text("log_level").upper())
+
+
+@contextmanager
+def listening(config: Config, to: TextIO) -> Iterator[None]:
+    """Write every line to a file too for a while, down to the finest, as JSON."""
+    logger, handler = logging.getLogger(ROOT), _Lines(Redaction.of(config), as_json=True, to=to)
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
 
 
 def say(logger: logging.Logger, level: int, text: str, **facts: str | float | None) -> None:
@@ -69,10 +84,11 @@ class Redaction:
 
 
 class _Lines(logging.Handler):
-    """Writes each record as one line to what is standard error by then."""
+    """Writes each record as one line to a file, or to what is standard error by then."""
 
-    def __init__(self, redaction: Redaction, *, as_json: bool) -> None:
+    def __init__(self, redaction: Redaction, *, as_json: bool, to: TextIO | None = None) -> None:
         super().__init__()
+        self.to = to
         self._redaction = redaction
         self._as_json = as_json
 
@@ -80,7 +96,8 @@ class _Lines(logging.Handler):
         """Write one line; a standard error that is closed is no reason to fail."""
         try:
             values = self._values(record)
-            sys.stderr.write((json.dumps(values, ensure_ascii=False) if self._as_json else _text(values)) + "\n")
+            text = json.dumps(values, ensure_ascii=False) if self._as_json else _text(values)
+            (self.to or sys.stderr).write(f"{text}\n")
         except (OSError, ValueError):
             return
 
