@@ -103,6 +103,12 @@ def test_a_file_touched_within_a_tick_of_being_seen_is_not_remembered(
     assert bool(memory.get_many({"/d/a": stat})) is known
 
 
+def test_a_file_from_before_all_records_is_read_again_and_the_others_are_known(memory: SqliteFileMemory) -> None:
+    ancient = Stat(st_mtime_ns=-11_676_096_000_000_000_000)  # 1600-01-01, as tmpfs keeps it
+    memory.put_many({"/d/a": (ancient, digests("a")), "/d/b": (Stat(st_ino=2), digests("b"))}, NOW)
+    assert memory.get_many({"/d/a": ancient, "/d/b": Stat(st_ino=2)}) == {"/d/b": digests("b")}
+
+
 def test_real_files_are_known_until_they_change(memory: SqliteFileMemory, tmp_path: Path) -> None:
     file = tmp_path / "a"
     file.write_text("hello")

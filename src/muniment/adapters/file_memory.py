@@ -34,6 +34,7 @@ VERSION: Final = 1
 SETTLED_NS: Final = 20_000_000
 COARSE_NS: Final = 2_000_000_000
 SECOND_NS: Final = 1_000_000_000
+EARLIEST_NS: Final = -(2**63)
 WAIT_SECONDS: Final = 5.0
 KEPT: Final = (
     sqlite3.SQLITE_BUSY,
@@ -147,10 +148,11 @@ def _settled(stat: FileStat, seen_at: int) -> bool:
 
     Kernels advance file times by ticks of up to 10 ms, so a change within the tick of the last one leaves no trace;
     20 ms are two of the longest ticks. A time that is a whole second may come from a file system that counts in
-    seconds, or in twos as FAT does: there only 2 s are enough. (Git's index follows the same rule.)
+    seconds, or in twos as FAT does: there only 2 s are enough. (Git's index follows the same rule.) Times before 1677,
+    which some file systems know, are nothing to rely on: they fit into no record.
     """
     return all(
-        time <= seen_at - (SETTLED_NS if time % SECOND_NS else COARSE_NS)
+        EARLIEST_NS <= time <= seen_at - (SETTLED_NS if time % SECOND_NS else COARSE_NS)
         for time in (stat.st_mtime_ns, stat.st_ctime_ns)
     )
 
