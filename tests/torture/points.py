@@ -56,6 +56,11 @@ class Points:
         threading.setprofile(self._seen)
         sys.setprofile(self._seen)
 
+    @property
+    def left(self) -> int:
+        """How many points there are until the fatal one; how many there were, with a minus, if none was."""
+        return self._left
+
     def arm(self) -> None:
         """Count from now on, unless that has begun."""
         self._armed = True

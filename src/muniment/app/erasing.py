@@ -193,7 +193,7 @@ class Eraser:
         if row is None or manifest is None or not gone:
             return True
         placed = self._placed(row)
-        lease = leases.take(placed)
+        lease = leases.take(placed, self.request_id)
         try:
             written = upload(placed, lease, map(Removed, gone), base=manifest, incremental=True, fenced=False)
         except BaseException:

@@ -9,8 +9,9 @@ from typing import Final
 from attrs import evolve
 
 from muniment.app import disposal, erasing_plan, leases, residuals
-from muniment.app.condemning import CONDEMNED
+from muniment.app.condemning import CONDEMNED, DELETING_LASTS
 from muniment.app.erasing_plan import Plan
+from muniment.app.leases import Lease
 from muniment.app.reach import Site, reach, sites
 from muniment.app.store import Store
 from muniment.app.transact import Request, Steps, new_id
@@ -34,10 +35,11 @@ def dispose(store: Store, plan: Plan, wait: float) -> None:
     What a lock of a store holds is left with its residual, and so is what versions need that nobody attached.
     """
     going = set(plan.going)
+    leases.release(store, Lease(plan.request_id, 0))  # of a process that died while it replaced a manifest
     done = disposal.dispose(store, going | set(plan.manifests), Trigger.ERASURE, request_id=plan.request_id, wait=wait)
-    if not done.undone and _busy(store) and still_there(store, going - done.locked):
-        msg = "uploads that began before are still running — erase again when they ended, or wait with --wait"
-        raise ConflictError(msg)
+    busy = None if done.undone else _busy(store)
+    if busy and still_there(store, going - done.locked):
+        raise ConflictError(busy)
     if residuals.any_left(store):
         residuals.look_again(store, sites(store), reach(store))
     if not done.undone:
@@ -64,9 +66,14 @@ def still_there(store: Store, digests: set[Digest]) -> set[Digest]:
     return found
 
 
-def _busy(store: Store) -> bool:
-    """Whether sessions are running that may want blobs, or another process is deleting some."""
-    return bool(store.ledger.scratch.items(leases.LEASE) or store.ledger.scratch.items(CONDEMNED))
+def _busy(store: Store) -> str | None:
+    """Return why blobs may have had to stay for a moment: for sessions that may want them, or another process."""
+    if store.ledger.scratch.items(leases.LEASE):
+        return "uploads that began before are still running — erase again when they ended, or wait with --wait"
+    if store.ledger.scratch.items(CONDEMNED):
+        minutes = DELETING_LASTS // 60_000_000
+        return f"another process is deleting them, or died when it did — erase again in {minutes} minutes at most"
+    return None
 
 
 def left_of(plan: Plan) -> set[Digest]:

@@ -30,9 +30,9 @@ def epoch(scratch: Scratch) -> int:
     return int(scratch.get(COLLECTION, EPOCH) or 0)
 
 
-def take(store: Store) -> Lease:
-    """Begin a logging session."""
-    id_ = new_id()
+def take(store: Store, id_: str | None = None) -> Lease:
+    """Begin a logging session; one with an *id_* of its own takes the place of what was left of it."""
+    id_ = id_ or new_id()
 
     def act(transaction: Transaction) -> Lease:
         lease = Lease(id_, epoch(transaction.scratch))
