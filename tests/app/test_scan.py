@@ -130,6 +130,8 @@ def test_what_cannot_be_read_is_not_called_clean(tmp_path: Path) -> None:
 def test_words_that_chance_could_make_are_refused() -> None:
     with pytest.raises(ValueError, match="word 2 is too short: give at least 8"):
         scan([CANARY, "short"], [])
+    with pytest.raises(ValueError, match="word 1 is too short"):
+        scan([], [])
 
 
 # --- databases -------------------------------------------------------------------------------------------------------

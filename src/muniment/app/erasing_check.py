@@ -71,10 +71,18 @@ def look(store: Store, plan: Plan, *, canaries: Sequence[str] = (), places: Sequ
     missed = tuple(step for step, lines in left.items() if lines)
     if not canaries:
         return Checked(tuple(found), missed=missed)
-    scanned = scan.scan(canaries, places)
+    scanned = scan_for(canaries, places)
     found += [f"canary {hit.canary} in {hit.place}, as {hit.form}" for hit in scanned.hits]
     found += [f"not read: {text}" for text in scanned.unread]
     return Checked(tuple(found), scanned.size, tuple(scanned.limits), missed)
+
+
+def scan_for(canaries: Sequence[str], places: Sequence[str]) -> scan.Found:
+    """Look for words in every byte of *places*; a word that chance could make is InvalidValueError."""
+    try:
+        return scan.scan(canaries, places)
+    except ValueError as error:
+        raise InvalidValueError(str(error)) from error
 
 
 def _in_places(store: Store, plan: Plan) -> Iterator[str]:

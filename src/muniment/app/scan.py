@@ -91,7 +91,7 @@ class Pattern:
 def patterns(canaries: Sequence[str]) -> list[Pattern]:
     """Return every form of every word; ValueError if one is so short that chance would make it."""
     found: dict[bytes, Pattern] = {}
-    for number, canary in enumerate(canaries, 1):
+    for number, canary in enumerate(canaries or [""], 1):
         if len(canary) < SHORTEST:
             message = f"word {number} is too short: give at least {SHORTEST} characters"
             raise ValueError(message)

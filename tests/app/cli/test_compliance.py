@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
+
+import pytest
 
 from tests.app.cli.conftest import Run
 
@@ -25,3 +28,12 @@ def test_a_scan_says_where_a_word_is_and_never_the_word(muniment: Run, own_home:
 def test_a_short_word_is_refused(muniment: Run, own_home: Path) -> None:
     refused = muniment("compliance", "scan", "--canary", "ann", str(own_home), status=1)
     assert "error: word 1 is too short" in refused.err
+
+
+@pytest.mark.parametrize("lines", ["", "\n\n"])
+def test_who_gives_no_word_is_not_told_that_none_was_found(
+    muniment: Run, own_home: Path, monkeypatch: pytest.MonkeyPatch, lines: str
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(lines))
+    refused = muniment("compliance", "scan", "--canary", "-", str(own_home), status=1)
+    assert "error: no word was given to look for — write each on a line" in refused.err

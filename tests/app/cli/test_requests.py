@@ -111,6 +111,10 @@ def test_the_steps_can_be_taken_one_by_one(people: Run, monkeypatch: pytest.Monk
     assert people("request", "decide", id_, "partial", *said, "--json").json["kept"] == [kept]
     for step, stage in (("fence", "fenced"), ("execute", "executed")):
         assert people("request", step, id_).out == f"{id_} is {stage}\n"
+    assert "word 1 is too short" in people("request", "verify", id_, "--canary", "ann", status=1).err
+    assert "no word was given" in people("request", "verify", id_, "--canary", "", status=1).err
+    assert "give them with --canary" in people("request", "verify", id_, "--in", ".", status=2).err
+    assert people("request", "show", id_, "--json").json["stage"] == "executed"
     assert people("request", "verify", id_).out == "verified absent in the listed copies\n"
     assert people("request", "show", id_, "--reveal", "--json").json["ground"] == "tax law"
     people("artifact", "get", "people:v0", "--root", "out")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from muniment.app import activities, clock, scopes
+from muniment.app.cli.asked import ONE_ID
 from muniment.app.cli.frame import group, store
 from muniment.app.cli.show import Many, One, Shown, Values
 from muniment.app.cli.trying import acted_on, dry_run_option, tried
@@ -14,7 +15,6 @@ from muniment.domain.processing import LegalBasis, Part
 from muniment.domain.rows import ActivityRow
 
 COLUMNS = ("activity_id", "part", "name", "purpose", "legal_basis", "target", "declared_at")
-ONE_ID = "5f0c8a6e2b914d07a3c1e9f4b7d26058"
 
 
 @group(examples=("muniment activity list",))

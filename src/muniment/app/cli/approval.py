@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from muniment.app import approvals, clock, directory
+from muniment.app.cli.asked import ONE_ID
 from muniment.app.cli.frame import group, store, texts
 from muniment.app.cli.show import Many, One, Shown, Values
 from muniment.app.cli.trying import acted_on, dry_run_option, tried
@@ -18,7 +19,7 @@ from muniment.domain.values import ERASED_TEXT, PrincipalId
 COLUMNS = ("proposal_id", "act", "target", "state", "proposed_by", "expires_at")
 
 
-@group(examples=("muniment approval list", "muniment approval approve 5f0c8a6e2b914d07a3c1e9f4b7d26058"))
+@group(examples=("muniment approval list", f"muniment approval approve {ONE_ID}"))
 def approval() -> None:
     """Agree, as a second admin, to what one alone may not do: end a hold, shorten a period, erase."""
 
@@ -26,7 +27,7 @@ def approval() -> None:
 @approval.command(
     "propose",
     examples=(
-        "muniment approval propose release-hold 5f0c8a6e2b914d07a3c1e9f4b7d26058 --reason 'the case is closed'",
+        f"muniment approval propose release-hold {ONE_ID} --reason 'the case is closed'",
         "muniment approval propose purge-after-clock-jump",
     ),
 )
@@ -44,7 +45,7 @@ def propose(act: str, target: str | None, reason: str | None) -> Shown:
     return One(values, f"proposed to {act}: another admin runs `muniment approval approve {id_}`")
 
 
-@approval.command("approve", examples=("muniment approval approve 5f0c8a6e2b914d07a3c1e9f4b7d26058",))
+@approval.command("approve", examples=(f"muniment approval approve {ONE_ID}",))
 @click.argument("proposal")
 def approve(proposal: str) -> Shown:
     """Agree to what somebody else proposed; then it can be done once."""
@@ -53,7 +54,7 @@ def approve(proposal: str) -> Shown:
     return One(_proposal(opened, row), f"approved to {row.act} {row.target}")
 
 
-@approval.command("withdraw", examples=("muniment approval withdraw 5f0c8a6e2b914d07a3c1e9f4b7d26058",))
+@approval.command("withdraw", examples=(f"muniment approval withdraw {ONE_ID}",))
 @click.argument("proposal")
 @dry_run_option
 def withdraw(proposal: str, dry_run: bool) -> Shown:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from muniment.app import erasing_check
 from muniment.app import scan as scanning
+from muniment.app.cli import asked
 from muniment.app.cli.frame import group, settings, show_now
 from muniment.app.cli.show import Many, Shown, Values, printable
 from muniment.app.cli.trying import dry_run_option
-from muniment.domain.errors import InvalidValueError
 
 if TYPE_CHECKING:
     from muniment.app.store import Store
@@ -41,11 +41,7 @@ def scan(context: click.Context, canaries: tuple[str, ...], places: tuple[str, .
     zlib, gzip, bzip2, xz, zstd or zip compressed; what is encrypted cannot be found. The exit status is 1 if a word was
     found or something could not be read. Words are never printed.
     """
-    words = [word for each in canaries for word in _words(each)]
-    try:
-        found = scanning.scan(words, places)
-    except ValueError as error:
-        raise InvalidValueError(str(error)) from error
+    found = erasing_check.scan_for(asked.words(canaries), places)
     rows: list[Values] = [asdict(hit) for hit in found.hits]
     rows += [{"unread": text} for text in found.unread] + [{"note": text} for text in found.limits]
     *texts, total = scanning.lines(found)
@@ -103,8 +99,3 @@ def _invented(home: Path, actor: str, again: bool) -> Store:
 
     found = load({"MUNIMENT_HOME": str(home), "MUNIMENT_ACTOR": actor})
     return open_store(found, source="drill", erasing_again=again)
-
-
-def _words(said: str) -> list[str]:
-    """Return the word that was given, or those on the lines of the standard input."""
-    return [line for line in sys.stdin.read().splitlines() if line] if said == "-" else [said]

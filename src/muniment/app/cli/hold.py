@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import click
 
 from muniment.app import clock, holds, scopes
+from muniment.app.cli import asked
 from muniment.app.cli.approval import login
+from muniment.app.cli.asked import ONE_ID
 from muniment.app.cli.frame import group, store, texts
 from muniment.app.cli.show import Many, One, Shown, Values
 from muniment.app.cli.trying import acted_on, dry_run_option, tried
@@ -20,7 +21,6 @@ from muniment.domain.values import Micros
 
 COLUMNS = ("hold_id", "kind", "scope", "target", "placed_by", "placed_at", "review_by", "state")
 NEVER = "never"
-ONE_ID = "5f0c8a6e2b914d07a3c1e9f4b7d26058"
 review_option = click.option(
     "--review-by", metavar="TIME|never", help="When to look whether it is still needed: an ISO time such as 2027-01-31."
 )
@@ -135,12 +135,8 @@ def _hold(opened: Store, row: HoldRow) -> Values:
 
 
 def _matter(given: str | None) -> str:
-    if given == "-":
-        return sys.stdin.read().strip()
-    if given is None:
-        asked: str = click.prompt("What is the hold for", err=True)
-        return asked
-    return given
+    found = asked.said(given)
+    return click.prompt("What is the hold for", err=True, type=str) if found is None else found
 
 
 def _micros(given: str | None) -> Micros | None:

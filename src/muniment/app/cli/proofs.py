@@ -11,10 +11,11 @@ import click
 
 from muniment.app import entries, facts, proofs, verifying
 from muniment.app import kit as kits
+from muniment.app.cli import asked
 from muniment.app.cli.frame import command, show_now, store
 from muniment.app.cli.show import Many, One, Shown, Values, printable
 from muniment.app.verifying import Trust, Verdict
-from muniment.domain.errors import MunimentError, StorageError
+from muniment.domain.errors import MunimentError
 from muniment.domain.fact import DECIDING
 
 EVENT: Final = re.compile(r"[0-9]+|[0-9a-f]{32}")
@@ -144,15 +145,8 @@ def kit(output: str) -> Shown:
     return One({"files": written}, "\n".join(written))
 
 
-def _out(text: str, output: str | None) -> Shown:
-    if output is None:
-        return One({"proof": text}, text.removesuffix("\n"))
-    try:
-        Path(output).write_text(text, "utf-8", newline="\n")
-    except OSError as error:
-        msg = f"{output} cannot be written: {error.strerror} — give another file with -o"
-        raise StorageError(msg) from error
-    return One({"file": output}, f"wrote {output}")
+def _out(text: str, output: str | None) -> One:
+    return asked.written(text, output, {"proof": text} if output is None else {})
 
 
 def _key(given: str) -> str:

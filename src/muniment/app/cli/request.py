@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,8 @@ import click
 
 from muniment.app import certificate, clock, data_subjects, erasing_check, requests
 from muniment.app import erasing as erasing_
+from muniment.app.cli import asked
+from muniment.app.cli.asked import ONE_ID
 from muniment.app.cli.frame import group, show_now, store, texts
 from muniment.app.cli.show import Many, One, Shown, Values
 from muniment.app.cli.trying import dry_run_option
@@ -19,7 +20,6 @@ from muniment.domain.request import Exemption, Right, Stage, Verdict
 from muniment.domain.rows import RequestRow
 
 COLUMNS = ("request_id", "right", "subject_id", "stage", "due_at", "found", "erased", "residual")
-ONE_ID = "5f0c8a6e2b914d07a3c1e9f4b7d26058"
 one = click.argument("id_", metavar="REQUEST")
 
 
@@ -55,7 +55,7 @@ def open_(right: str, who: str, text: str | None, received: str | None) -> Shown
         opened,
         Right(right),
         data_subjects.named(opened, who).subject_id,
-        text=_said(text),
+        text=asked.said(text),
         received_at=None if received is None else clock.from_text(received),
     )
     return One(_request(row), f"{row.request_id} is due by {clock.to_text(row.due_at)[:10]}")
@@ -66,7 +66,7 @@ def open_(right: str, who: str, text: str | None, received: str | None) -> Shown
 @click.option("--how", metavar="TEXT|-", required=True, help="How the identity was seen; - reads it from the input.")
 def identify(id_: str, how: str) -> Shown:
     """Say that who asks is the person, and how that was seen."""
-    return _moved(requests.identify(store(), id_, _said(how) or ""))
+    return _moved(requests.identify(store(), id_, asked.said(how) or ""))
 
 
 @request.command("extend", examples=(f"muniment request extend {ONE_ID} --to 2026-06-03 --reason 'many files'",))
@@ -113,7 +113,7 @@ def decide(id_: str, verdict: str, kept: tuple[str, ...], exemption: str | None,
         id_,
         Verdict(verdict),
         exemption=None if exemption is None else Exemption(exemption),
-        ground=_said(ground),
+        ground=asked.said(ground),
         kept=kept,
     )
     return _moved(row)
@@ -155,8 +155,11 @@ def execute(id_: str, wait: float, dry_run: bool) -> Shown:
 @click.pass_context
 def verify(context: click.Context, id_: str, canaries: tuple[str, ...], places: tuple[str, ...]) -> None:
     """Look for what was erased by other ways than those that erased it. The exit status is 1 if any was found."""
+    if places and not canaries:
+        msg = "--in says where to look for words; give them with --canary"
+        raise click.UsageError(msg)
     opened = store()
-    found = erasing_check.verify(opened, id_, canaries=_words(canaries), places=places or _places(opened))
+    found = erasing_check.verify(opened, id_, canaries=asked.words(canaries), places=places or _places(opened))
     values = {"findings": list(found.findings), "bytes": found.scanned, "limits": list(found.limits)}
     text = "\n".join([*found.findings, *(f"note: {line}" for line in found.limits)])
     verdict = (
@@ -188,7 +191,7 @@ def erase(
         return
     row = erasing_.Eraser(opened, id_, wait).execute()
     if row.stage == Stage.EXECUTED.value:
-        found = erasing_check.verify(opened, id_, canaries=_words(canaries), places=_places(opened))
+        found = erasing_check.verify(opened, id_, canaries=asked.words(canaries), places=_places(opened))
         if found.findings:
             show_now(context, One(_request(requests.request(opened.views, id_)), "\n".join(found.findings)))
             context.exit(1)
@@ -277,14 +280,6 @@ def _tried(opened: Store, id_: str) -> One:
 
 def _moved(row: RequestRow) -> One:
     return One(_request(row), f"{row.request_id} is {row.stage}")
-
-
-def _said(text: str | None) -> str | None:
-    return sys.stdin.read().strip() if text == "-" else text
-
-
-def _words(said: tuple[str, ...]) -> list[str]:
-    return [word for each in said for word in (sys.stdin.read().splitlines() if each == "-" else [each]) if word]
 
 
 def _places(opened: Store) -> tuple[str, ...]:

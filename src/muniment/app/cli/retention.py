@@ -11,6 +11,7 @@ from muniment.app import clock, durations, lineage_ttl, policies, previews, scop
 from muniment.app import retention as keeping
 from muniment.app.cli import describe
 from muniment.app.cli.approval import login
+from muniment.app.cli.asked import ONE_ID
 from muniment.app.cli.frame import as_of_option, find, group, seq_at, store
 from muniment.app.cli.show import Many, One, Shown, Values, printable
 from muniment.app.cli.trying import dry_run_option
@@ -27,7 +28,6 @@ from muniment.domain.rows import PolicyRow, VersionRow
 from muniment.domain.values import Micros, VersionId
 
 COLUMNS = ("policy_id", "scope", "target", "start", "minimum", "maximum", "keep_last", "ending", "citation")
-ONE_ID = "5f0c8a6e2b914d07a3c1e9f4b7d26058"
 
 
 @group(examples=("muniment retention explain mnist:v3", "muniment retention set mnist --max 365d --dry-run"))

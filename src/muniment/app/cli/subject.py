@@ -10,6 +10,8 @@ from pathlib import Path
 import click
 
 from muniment.app import clock, data_subjects, scoping, subjects
+from muniment.app.cli import asked
+from muniment.app.cli.asked import ONE_ID, STDIN
 from muniment.app.cli.frame import group, store, texts
 from muniment.app.cli.show import Many, One, Shown, Values
 from muniment.app.cli.trying import acted_on, dry_run_option, tried
@@ -20,7 +22,6 @@ from muniment.domain.rows import ArtifactRow, DataSubjectRow, RunRow, VersionRow
 from muniment.domain.values import VersionId
 
 COLUMNS = ("subject_id", "standing", "targets", "entries", "registered_at", "request_id")
-ONE_ID = "5f0c8a6e2b914d07a3c1e9f4b7d26058"
 entries_option = click.option(
     "--entries", metavar="FILE|PATTERN", help="Only entries: a file with a path a line, - for the input, or a pattern."
 )
@@ -45,7 +46,7 @@ def register(identity: str) -> Shown:
     The same person registered again has the same id.
     """
     opened = store()
-    row = data_subjects.register(opened, sys.stdin.read() if identity == "-" else identity)
+    row = data_subjects.register(opened, asked.said(identity) or "")
     return One(_subject(opened, row), row.subject_id)
 
 
@@ -170,7 +171,7 @@ def _version(opened: Store, name: str) -> VersionId:
 
 def _paths(opened: Store, version_id: VersionId, entries: str) -> list[str]:
     """Return the paths that a file lists or a pattern fits."""
-    if entries == "-":
+    if entries == STDIN:
         return _lines(sys.stdin.read())
     if Path(entries).is_file():
         return _lines(Path(entries).read_text("utf-8"))

@@ -10,6 +10,7 @@ import click
 from muniment.app import checkpoints, projector, trial
 from muniment.app import collect as collecting
 from muniment.app import fsck as checking
+from muniment.app.cli import asked
 from muniment.app.cli.frame import command, show_now, store, watched
 from muniment.app.cli.show import Many, One, Shown, Values, human_size, printable
 from muniment.app.collect import Plan, Report
@@ -158,10 +159,7 @@ def checkpoint(output: str | None, verifier: bool) -> Shown:
         return One({"verifier": key}, key)
     note = checkpoints.make(opened)
     values = {"note": note, "events": int(note.splitlines()[1]), "verifier": opened.signer.verifier_key()}
-    if output is None:
-        return One(values, note.removesuffix("\n"))
-    _write(output, note)
-    return One({**values, "file": output}, f"signed {values['events']} events into {output}")
+    return asked.written(note, output, values, f"signed {values['events']} events into {output}")
 
 
 def _read(name: str) -> str:
@@ -170,12 +168,4 @@ def _read(name: str) -> str:
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "it is no text"
         msg = f"the checkpoint {name} cannot be read: {why} — give its file"
-        raise StorageError(msg) from error
-
-
-def _write(name: str, note: str) -> None:
-    try:
-        Path(name).write_text(note, "utf-8", newline="\n")
-    except OSError as error:
-        msg = f"{name} cannot be written: {error.strerror} — give another file with -o"
         raise StorageError(msg) from error

@@ -9,10 +9,11 @@ import click
 
 from muniment.app import clock, rollback, verifying
 from muniment.app import witness as witnessing
+from muniment.app.cli import asked
+from muniment.app.cli.asked import STDIN
 from muniment.app.cli.frame import group, store
 from muniment.app.cli.show import Many, One, Shown
 from muniment.domain.checkpoint import Checkpoint, SignedNote
-from muniment.domain.errors import StorageError
 
 
 @group(examples=("muniment witness init ./witness --name dpo.example.org/w1 --log muniment/0123+4567+89ab",))
@@ -62,17 +63,10 @@ def add(folder: str, request: str, chain: str | None, output: str | None) -> Sho
     """
     from muniment.app.bootstrap import open_notary, open_witness  # noqa: PLC0415 (help needs none of it)
 
-    asked = sys.stdin.read() if request == "-" else verifying.read(Path(request))
+    request_ = sys.stdin.read() if request == STDIN else verifying.read(Path(request))
     known = None if chain is None else verifying.read(Path(chain))
-    note = witnessing.add(open_witness(Path(folder)), open_notary(), asked, clock.now(), known)
-    if output is None:
-        return One({"note": note}, note.removesuffix("\n"))
-    try:
-        Path(output).write_text(note, "utf-8", newline="\n")
-    except OSError as error:
-        msg = f"{output} cannot be written: {error.strerror} — give another file with -o"
-        raise StorageError(msg) from error
-    return One({"file": output}, f"wrote {output}")
+    note = witnessing.add(open_witness(Path(folder)), open_notary(), request_, clock.now(), known)
+    return asked.written(note, output, {"note": note} if output is None else {})
 
 
 @witness.command(examples=("muniment witness show ./witness",))
