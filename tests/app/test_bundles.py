@@ -141,6 +141,54 @@ def test_whatever_is_changed_in_a_bundle_is_named(
     assert by_shell in shell_said
 
 
+def line(name: str, number: int, text: str) -> Change:
+    """Return what puts another text in the place of a line, counted from 1."""
+
+    def change(folder: Path) -> None:
+        lines = (folder / name).read_text(encoding="utf-8").split("\n")
+        (folder / name).write_text("\n".join([*lines[: number - 1], text, *lines[number:]]), encoding="utf-8")
+
+    return change
+
+
+MALFORMED: dict[str, tuple[Change, str, str]] = {
+    "no checkpoint": (lambda folder: (folder / "checkpoint.note").unlink(), "checkpoint.note cannot be", "it has no c"),
+    "no proof": (lambda folder: (folder / "report.tlog-proof").unlink(), "report.tlog-proof cannot be", "it has no r"),
+    "no manifest": (lambda folder: (folder / "manifest.json").unlink(), "manifest.json cannot be", "it has no manif"),
+    "what the proof holds": (line("report.tlog-proof", 2, "extra !"), "what the proof holds", "the proof holds is not"),
+    "an index that is none": (line("report.tlog-proof", 3, "index x"), "no line index", "does not cover"),
+    "a hash that is none": (line("report.tlog-proof", 4, "!"), "a hash of the proof", "a hash of the proof is not"),
+    "a size that is none": (line("checkpoint.note", 2, "x"), "another checkpoint", "signature does not fit"),
+    "a signature that is none": (line("checkpoint.note", 5, "\u2014 x"), "not a signature", "not signed by the key"),
+}
+
+
+@pytest.mark.parametrize("change", MALFORMED)
+def test_what_is_malformed_is_refused_with_one_line_that_says_why(
+    change: str, copy: Path, exported: tuple[Scene, Path, str]
+) -> None:
+    act, by_python, by_shell = MALFORMED[change]
+    act(copy)
+    (status, said), (shell_status, shell_said) = verdicts(copy, exported[2])
+    assert (status, shell_status) == (1, 1)
+    assert by_python in said
+    assert by_shell in shell_said
+    assert shell_said.startswith("REFUSED ")
+    assert shell_said.count("\n") == 1
+
+
+def test_the_script_takes_a_key_in_a_file_and_says_what_is_wrong_with_one(
+    copy: Path, exported: tuple[Scene, Path, str], tmp_path: Path
+) -> None:
+    kept = tmp_path / "ledger.key"
+    kept.write_text(f"{exported[2]}\n", encoding="utf-8")
+    assert by_script(copy, str(kept))[0] == 0
+    name, id_, _ = exported[2].split("+", 2)
+    for wrong in ("nonsense", f"{name}+{id_}+!", "a.key", exported[2][:-4]):
+        status, said = by_script(copy, wrong)
+        assert (status, said.count("\n"), "key" in said) == (1, 1, True), said
+
+
 def test_every_byte_of_the_small_files_counts(copy: Path, exported: tuple[Scene, Path, str]) -> None:
     """A changed byte in what is signed, proved or hashed is refused; in what surrounds a signature it may not be."""
     for name in ("manifest.json", "report.tlog-proof", "checkpoint.note"):

@@ -1,16 +1,18 @@
 #!/bin/sh
 # Checks a bundle of a Muniment report with openssl (3.0 or newer), sha256sum and base64 alone.
-# usage: sh verify.sh FOLDER KEY        KEY: the verifier key of the ledger, which you have from its owner
+# usage: sh verify.sh FOLDER KEY        KEY: the verifier key of the ledger, or a file that holds it; from its owner
 set -eu
 LC_ALL=C
 export LC_ALL
 
 [ $# -eq 2 ] || { echo "usage: sh verify.sh FOLDER KEY" >&2; exit 2; }
 bundle=$1 key=$2
+[ ! -f "$key" ] || key=$(cat "$key")
+exec 3>&1
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-refuse() { echo "REFUSED $bundle: $1"; exit 1; }
+refuse() { echo "REFUSED $bundle: $1" >&3; exit 1; }
 hex() { od -An -v -tx1 | tr -d ' \n'; }
 bytes() { printf "$(printf %s "$1" | sed 's/../\\x&/g')"; }
 # printf of some shells knows no \x: octal is known by all
@@ -22,7 +24,9 @@ unbase64() { printf %s "$1" | base64 -d 2>/dev/null || refuse "$2 is not base64"
 
 # --- the files of the manifest: {"bytes":N,"name":"…","rows":N,"sha256":"…"}
 manifest=$bundle/manifest.json
-[ -f "$manifest" ] || refuse "it has no manifest.json"
+for each in manifest.json checkpoint.note report.tlog-proof; do
+  [ -f "$bundle/$each" ] || refuse "it has no $each"
+done
 [ "$(wc -l <"$manifest")" -eq 0 ] || refuse "the manifest is not in its canonical form"
 grep -o '{"bytes":[0-9]*,"name":"[A-Za-z0-9._-]*","rows":[0-9nul]*,"sha256":"[0-9a-f]*"}' "$manifest" >"$work/files" || true
 sed 's/.*"name":"\([^"]*\)".*"sha256":"\([^"]*\)".*/\2  \1/' "$work/files" >"$work/sums"
@@ -46,7 +50,8 @@ note=$bundle/checkpoint.note
 sed '/^$/,$d' "$note" >"$work/text"
 [ "$(wc -l <"$work/text")" -eq 3 ] || refuse "the checkpoint does not have three lines"
 origin=$(sed -n 1p "$work/text") size=$(sed -n 2p "$work/text")
-root=$(unbase64 "$(sed -n 3p "$work/text")" "the root" | hex)
+unbase64 "$(sed -n 3p "$work/text")" "the root" >"$work/root"
+root=$(hex <"$work/root")
 name=${key%%+*} rest=${key#*+}
 id=${rest%%+*}
 unbase64 "${rest#*+}" "the key" >"$work/key"
@@ -80,7 +85,8 @@ at=$index last=$((size - 1))
 node=$({ printf '\000'; cat "$work/leaf"; } | hash)
 sed '1,3d;/^$/,$d' "$proof" >"$work/hashes"
 while read -r line; do
-  beside=$(unbase64 "$line" "a hash of the proof" | hex)
+  unbase64 "$line" "a hash of the proof" >"$work/beside"
+  beside=$(hex <"$work/beside")
   [ ${#beside} -eq 64 ] && [ "$last" -gt 0 ] || refuse "the proof does not have the hashes that it needs"
   if [ $((at % 2)) -eq 1 ] || [ "$at" -eq "$last" ]; then
     node=$({ printf '\001'; bytes "$beside$node"; } | hash)

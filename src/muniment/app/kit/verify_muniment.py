@@ -573,7 +573,10 @@ def main(arguments=None):
         except Refused as error:
             wrong += 1
             print("REFUSED %s: %s" % (path, error))
-        except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+        except OSError as error:
+            wrong += 1
+            print("REFUSED %s: %s cannot be read: %s" % (path, Path(error.filename or path).name, error.strerror))
+        except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
             wrong += 1
             print("REFUSED %s: it is not of its form (%s: %s)" % (path, type(error).__name__, error))
         else:
