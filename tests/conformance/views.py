@@ -268,6 +268,15 @@ class ViewsConformance:
         for after, rows in ((10**30, [version("v", 3)]), (-(10**30), [])):
             assert stand.views.select(VersionRow, artifact_id="a", order="index", after=after, descending=True) == rows
 
+    def test_a_limit_or_an_event_beyond_all_others_cuts_nothing_off(self, stand: Stand) -> None:
+        rows = [version("v", 3), version("w", 4)]
+        stand.apply([Insert(row) for row in rows], 1)
+        for beyond in (2**63 - 1, 2**63, 10**30):
+            assert stand.views.select(VersionRow, artifact_id="a", order="index", limit=beyond, at=beyond) == rows
+            assert stand.views.find(VersionRow, version_id="v", at=beyond) == rows[0]
+            assert stand.views.count(VersionRow, artifact_id="a", order="index", at=beyond) == len(rows)
+            assert len(stand.views.gather(VersionRow, "version_id", ["v", "w"], at=beyond)) == len(rows)
+
     def test_clear_leaves_nothing_and_applying_again_gives_the_same_bytes(self, stand: Stand) -> None:
         def fill() -> list[bytes]:
             stand.apply([Insert(version("v")), Insert(alias("s")), Insert(TimelineRow("a", 1))], 1)

@@ -272,7 +272,7 @@ class MemoryViews:
         ordered = (
             _downwards(places, high) if descending else places[low : high if limit is None else min(high, low + limit)]
         )
-        return [place[2].row for place in islice(ordered, limit)]
+        return [place[2].row for place in islice(ordered, limit if limit is None else min(limit, shape.LARGEST))]
 
     def gather(
         self, kind: type[R], column: str, values: Collection[Cell], /, *, at: int | None = None, **equal: Cell

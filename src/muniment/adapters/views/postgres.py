@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -24,7 +23,6 @@ Cursor: TypeAlias = psycopg.Cursor[tuple[Any, ...]]
 Ask: TypeAlias = Callable[[str, tuple[Cell, ...]], list[tuple[Any, ...]]]
 """How a question is asked: inside the write transaction, or of what was committed."""
 
-LARGEST = 2**63 - 1
 _REFUSED = (pg.IntegrityError, pg.DataError, OverflowError, UnicodeEncodeError)
 
 
@@ -150,11 +148,8 @@ class PostgresViews:
     def find(self, kind: type[R], /, *, at: int | None = None, **equal: Cell) -> R | None:
         """Return the one row whose key or unique columns have these values; ``None`` among them finds nothing."""
         wanted = plan(kind).find(tuple(equal), past=at is not None)
-        for row in self._rows(wanted.sql, wanted.bind(tuple(equal.values()), at)):
-            begin, end = row[-2:]
-            if end is None if at is None else begin <= at and (end is None or at < end):
-                return kind(*row[:-2])
-        return None
+        found = shape.holding(self._rows(wanted.sql, wanted.bind(tuple(equal.values()), at)), at)
+        return None if found is None else kind(*found)
 
     def select(
         self,
@@ -169,14 +164,11 @@ class PostgresViews:
         **equal: Cell,
     ) -> list[R]:
         """Return rows by a lookup of the table, in its order, rows that tie in the order of their keys."""
-        given = after is not None
-        if isinstance(after, int):
-            after = max(-LARGEST, min(LARGEST, after))
         nothing, values = _apart(equal)
         wanted = plan(kind).select(
-            tuple(equal), order, nothing, past=at is not None, after=given, descending=descending
+            tuple(equal), order, nothing, past=at is not None, after=after is not None, descending=descending
         )
-        rows = self._rows(wanted.sql, (*wanted.bind(values, at, after), limit))
+        rows = self._rows(wanted.sql, (*wanted.bind(values, at, after), shape.within(limit)))
         return [kind(*row) for row in rows]
 
     def gather(
@@ -185,8 +177,8 @@ class PostgresViews:
         """Return the rows of many values of one column at once, in any order."""
         nothing, others = _apart(equal)
         wanted = plan(kind).gather(column, tuple(equal), nothing, past=at is not None)
-        known = [value for value in dict.fromkeys(values) if value is not None and shape.can_be_held(value)]
-        rows = self._rows(wanted.sql, wanted.bind((json.dumps(known), *others), at)) if known else []
+        many = shape.among(values)
+        rows = self._rows(wanted.sql, wanted.bind((many, *others), at)) if many else []
         return [kind(*row) for row in rows]
 
     def count(self, kind: type[Row], /, *, order: str, at: int | None = None, **equal: Cell) -> int:

@@ -13,11 +13,8 @@ from collections.abc import Callable, Iterator
 from attrs import field, frozen
 
 from muniment.adapters.views import shape
-from muniment.adapters.views.statements import Select, listed, quoted
+from muniment.adapters.views.statements import LIVE, PAST, Select, into, listed, quoted, ties
 from muniment.domain.rows import Cell, Row
-
-LIVE = "to_seq IS NULL"
-PAST = "to_seq IS NOT NULL"
 
 
 def schema(kind: type[Row]) -> Iterator[str]:
@@ -57,7 +54,11 @@ def _indexes(kind: type[Row]) -> Iterator[tuple[str, str, str]]:
         yield "UNIQUE ", listed(unique), LIVE
         yield "", f"{listed(unique)}, to_seq, from_seq", PAST
     for lookup in table.lookups:
-        columns = [*map(quoted, lookup.equal), _sorted(kind, lookup.order), *_ties(kind, {*lookup.equal, lookup.order})]
+        columns = [
+            *map(quoted, lookup.equal),
+            _sorted(kind, lookup.order),
+            *map(quoted, ties(kind, {*lookup.equal, lookup.order})),
+        ]
         yield "", ", ".join(columns), LIVE
         yield "", listed((*lookup.equal, "to_seq")), PAST
 
@@ -89,7 +90,7 @@ class Plan:
             kind = self.kind
             cells = ", ".join(_cast(kind, name) if name in names else quoted(name) for name in shape.columns(kind))
             self.patches[names] = (
-                f"{_into(kind)} SELECT {cells}, %s::bigint, NULL::bigint FROM {quoted(kind.table.name)} "
+                f"{into(kind)} SELECT {cells}, %s::bigint, NULL::bigint FROM {quoted(kind.table.name)} "
                 f"WHERE {_equal(kind, kind.table.key)} ORDER BY from_seq DESC LIMIT 1 {_again(kind)}"
             )
         return self.patches[names]
@@ -137,7 +138,7 @@ def plan(kind: type[Row]) -> Plan:
         kind=kind,
         values=_getter(names),
         key=_getter(key),
-        insert=f"{_into(kind)} VALUES ({', '.join(_cast(kind, name) for name in names)}, %s, NULL) {_again(kind)}",
+        insert=f"{into(kind)} VALUES ({', '.join(_cast(kind, name) for name in names)}, %s, NULL) {_again(kind)}",
         close=f"UPDATE {table} SET to_seq = %s WHERE {_equal(kind, key)} AND from_seq = {newest} AND {LIVE}",
         add=f"UPDATE {table} SET {_totals(kind)} WHERE {_equal(kind, key)} AND {LIVE}" if kind.table.sums else "",
         added=_getter((*kind.table.sums, *shape.last_ones(kind))),
@@ -158,10 +159,6 @@ def _totals(kind: type[Row]) -> str:
     return ", ".join([*sums, *(f"{quoted(name)} = {_cast(kind, name)}" for name in shape.last_ones(kind))])
 
 
-def _into(kind: type[Row]) -> str:
-    return f"INSERT INTO {quoted(kind.table.name)} ({listed(shape.columns(kind))}, from_seq, to_seq)"
-
-
 def _again(kind: type[Row]) -> str:
     """Return the clause by which a row replaces one that began and ended at the same event."""
     other = [name for name in shape.columns(kind) if name not in kind.table.key]
@@ -172,6 +169,12 @@ def _again(kind: type[Row]) -> str:
 
 def _equal(kind: type[Row], names: tuple[str, ...]) -> str:
     return " AND ".join(f"{quoted(name)} = {_cast(kind, name)}" for name in names)
+
+
+def _wanted(kind: type[Row], names: tuple[str, ...], nothing: frozenset[str]) -> Iterator[str]:
+    """Yield for each column that it holds the value asked for, or nothing."""
+    for name in names:
+        yield f"{quoted(name)} IS NULL" if name in nothing else f"{quoted(name)} = {_cast(kind, name)}"
 
 
 def _find(kind: type[Row], names: tuple[str, ...], *, past: bool) -> Select:
@@ -202,7 +205,7 @@ def _select(
 ) -> Select:
     arms = list(_arms(kind, names, order, nothing, past=past, after=after, descending=descending))
     cells = listed(shape.columns(kind))
-    sort = ", ".join([_sorted(kind, order, descending=descending), *_ties(kind, {*names, order})])
+    sort = ", ".join([_sorted(kind, order, descending=descending), *map(quoted, ties(kind, {*names, order}))])
     rows = " UNION ALL ".join(f"SELECT {cells} {arm.sql}" for arm in arms)
     return Select(f"{rows} ORDER BY {sort} LIMIT %s::bigint", "".join(arm.pattern for arm in arms))
 
@@ -212,11 +215,8 @@ def _gather(kind: type[Row], column: str, names: tuple[str, ...], nothing: froze
     shape.gathered(kind, (column, *names))
     type_ = "bigint" if column in shape.integers(kind) else "text"
     many = f"ANY(ARRAY(SELECT value::{type_} FROM json_array_elements_text(%s::json) AS each(value)))"
-    equal = "".join(
-        f" AND {quoted(name)} IS NULL" if name in nothing else f" AND {quoted(name)} = {_cast(kind, name)}"
-        for name in names
-    )
-    rows = f"SELECT {listed(shape.columns(kind))} FROM {quoted(kind.table.name)} WHERE {quoted(column)} = {many}{equal}"
+    where = " AND ".join([f"{quoted(column)} = {many}", *_wanted(kind, names, nothing)])
+    rows = f"SELECT {listed(shape.columns(kind))} FROM {quoted(kind.table.name)} WHERE {where}"
     if not past:
         return Select(f"{rows} AND {LIVE}", "v")
     live = f"{rows} AND {LIVE} AND from_seq <= %s"
@@ -240,10 +240,7 @@ def _arms(
     begin = [("a", f" AND {quoted(order)} {sign} {_cast(kind, order)}")] if after else [("", "")]
     if after and descending and order in shape.nullable(kind):
         begin.append(("", f" AND {quoted(order)} IS NULL"))
-    equal = "".join(
-        f"{quoted(name)} IS NULL AND " if name in nothing else f"{quoted(name)} = {_cast(kind, name)} AND "
-        for name in names
-    )
+    equal = "".join(f"{each} AND " for each in _wanted(kind, names, nothing))
     for letter, clause in begin:
         table = quoted(kind.table.name)
         live = f"FROM {table} WHERE {equal}{LIVE}{clause}"
@@ -252,11 +249,3 @@ def _arms(
             continue
         yield Select(f"{live} AND from_seq <= %s", f"v{letter}t")
         yield Select(f"FROM {table} WHERE {equal}{PAST}{clause} AND to_seq > %s AND from_seq <= %s", f"v{letter}tt")
-
-
-def _ties(kind: type[Row], known: set[str]) -> Iterator[str]:
-    """Yield what orders rows that agree in the *known* columns: nothing if these name one row."""
-    for names in (kind.table.key, *kind.table.unique):
-        if known.issuperset(names) and not shape.nullable(kind).intersection(names):
-            return
-    yield from (quoted(name) for name in kind.table.key if name not in known)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import cache
-from typing import ParamSpec, TypeVar, cast, get_args, get_type_hints
+from typing import Any, Final, ParamSpec, TypeVar, cast, get_args, get_type_hints
 
 from attrs import fields
 
@@ -14,6 +14,9 @@ from muniment.domain.rows import Cell, Lookup, Row
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+SMALLEST: Final = -(2**63)
+LARGEST: Final = 2**63 - 1
 
 
 def once(make: Callable[P, T]) -> Callable[P, T]:
@@ -79,7 +82,27 @@ def can_be_held(cell: Cell) -> bool:
             return b"\0" not in cell.encode()
         except UnicodeEncodeError:
             return False
-    return cell is None or -(2**63) <= cell < 2**63
+    return cell is None or SMALLEST <= cell <= LARGEST
+
+
+def within(cell: Cell) -> Cell:
+    """Return what to compare or count with in a database: a number beyond all columns is as good as the last one."""
+    return max(SMALLEST, min(LARGEST, cell)) if isinstance(cell, int) else cell
+
+
+def among(values: Collection[Cell]) -> str | None:
+    """Return as a JSON array those of many values that a column can hold, each once; ``None`` if there are none."""
+    known = [value for value in dict.fromkeys(values) if value is not None and can_be_held(value)]
+    return json.dumps(known) if known else None
+
+
+def holding(found: Iterable[Sequence[Any]], at: int | None) -> Sequence[Any] | None:
+    """Return the cells of the row that holds now, or held after event *at*, of rows that end with from when to when."""
+    for row in found:
+        begin, end = row[-2:]
+        if end is None if at is None else begin <= at and (end is None or at < end):
+            return row[:-2]
+    return None
 
 
 @once

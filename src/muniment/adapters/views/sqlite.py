@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
@@ -18,8 +17,6 @@ R = TypeVar("R", bound=Row)
 
 CursorSource: TypeAlias = Callable[[], sqlite3.Connection | sqlite3.Cursor]
 """Where rows are read: the cursor of the write transaction, or a reader's connection."""
-
-LARGEST = 2**63 - 1
 
 
 def create(cursor: sqlite3.Cursor, kinds: Sequence[type[Row]] = EVERY) -> None:
@@ -134,11 +131,8 @@ class SqliteViews:
     def find(self, kind: type[R], /, *, at: int | None = None, **equal: Cell) -> R | None:
         """Return the one row whose key or unique columns have these values; ``None`` among them finds nothing."""
         wanted = plan(kind).find(tuple(equal), past=at is not None)
-        for row in self._rows(wanted.sql, wanted.bind(tuple(equal.values()), at)):
-            begin, end = row[-2:]
-            if end is None if at is None else begin <= at and (end is None or at < end):
-                return kind(*row[:-2])
-        return None
+        found = shape.holding(self._rows(wanted.sql, wanted.bind(tuple(equal.values()), at)), at)
+        return None if found is None else kind(*found)
 
     def select(
         self,
@@ -153,23 +147,21 @@ class SqliteViews:
         **equal: Cell,
     ) -> list[R]:
         """Return rows by a lookup of the table, in its order, rows that tie in the order of their keys."""
-        given = after is not None
-        if isinstance(after, int):
-            after = max(-LARGEST, min(LARGEST, after))
-        wanted = plan(kind).select(tuple(equal), order, past=at is not None, after=given, descending=descending)
+        wanted = plan(kind).select(
+            tuple(equal), order, past=at is not None, after=after is not None, descending=descending
+        )
         parameters = wanted.bind(tuple(equal.values()), at, after)
-        return [kind(*row) for row in self._rows(wanted.sql, (*parameters, -1 if limit is None else limit))]
+        most = -1 if limit is None else shape.within(limit)
+        return [kind(*row) for row in self._rows(wanted.sql, (*parameters, most))]
 
     def gather(
         self, kind: type[R], column: str, values: Collection[Cell], /, *, at: int | None = None, **equal: Cell
     ) -> list[R]:
         """Return the rows of many values of one column at once, in any order."""
         wanted = plan(kind).gather(column, tuple(equal), past=at is not None)
-        known = [value for value in dict.fromkeys(values) if value is not None and shape.can_be_held(value)]
-        if not known:
-            return []
-        parameters = wanted.bind((json.dumps(known), *equal.values()), at)
-        return [kind(*row) for row in self._rows(wanted.sql, parameters)]
+        many = shape.among(values)
+        rows = self._rows(wanted.sql, wanted.bind((many, *equal.values()), at)) if many else []
+        return [kind(*row) for row in rows]
 
     def count(self, kind: type[Row], /, *, order: str, at: int | None = None, **equal: Cell) -> int:
         """Return how many rows a lookup has."""

@@ -76,7 +76,7 @@ def _indexes(kind: type[Row]) -> Iterator[str]:
 def _tie_columns(kind: type[Row], lookup: Lookup) -> Iterator[str]:
     """Yield what an index needs besides: text may tie in masses, as types do, and sorting would read them all."""
     if lookup.order not in shape.integers(kind):
-        yield from _ties(kind, {*lookup.equal, lookup.order})
+        yield from ties(kind, {*lookup.equal, lookup.order})
 
 
 def _index(kind: type[Row], name: str | None, names: tuple[str, ...], which: str, unique: str = "") -> str:
@@ -97,7 +97,7 @@ class Select:
         """Put the values where the statement wants them."""
         if self.pattern == "v":
             return values
-        places: dict[str, tuple[Cell, ...]] = {"v": values, "a": (after,), "t": (at,)}
+        places: dict[str, tuple[Cell, ...]] = {"v": values, "a": (shape.within(after),), "t": (shape.within(at),)}
         return tuple(cell for letter in self.pattern for cell in places[letter])
 
 
@@ -129,7 +129,7 @@ class Plan:
         if names not in self.patches:
             cells = ", ".join("?" if name in names else quoted(name) for name in shape.columns(self.kind))
             self.patches[names] = (
-                f"{_into(self.kind)} SELECT {cells}, ?, NULL FROM {self.table} WHERE {_equal(self.kind.table.key)}"
+                f"{into(self.kind)} SELECT {cells}, ?, NULL FROM {self.table} WHERE {_equal(self.kind.table.key)}"
                 f" ORDER BY from_seq DESC LIMIT 1 {_again(self.kind)}"
             )
         return self.patches[names]
@@ -146,8 +146,8 @@ class Plan:
         if wanted not in self.selects:
             arms = list(_arms(self.kind, names, order, past=past, after=after, descending=descending))
             cells = listed(shape.columns(self.kind))
-            ties = map(quoted, _ties(self.kind, {*names, order}))
-            sort = ", ".join([quoted(order) + (" DESC" if descending else ""), *ties])
+            last = map(quoted, ties(self.kind, {*names, order}))
+            sort = ", ".join([quoted(order) + (" DESC" if descending else ""), *last])
             sql = " UNION ALL ".join(f"SELECT {cells} {arm.sql}" for arm in arms)
             self.selects[wanted] = Select(f"{sql} ORDER BY {sort} LIMIT ?", "".join(arm.pattern for arm in arms))
         return self.selects[wanted]
@@ -177,7 +177,7 @@ def plan(kind: type[Row]) -> Plan:
         table=table,
         values=_getter(names),
         key=_getter(key),
-        insert=f"{_into(kind)} VALUES ({', '.join('?' * len(names))}, ?, NULL) {_again(kind)}",
+        insert=f"{into(kind)} VALUES ({', '.join('?' * len(names))}, ?, NULL) {_again(kind)}",
         close=f"UPDATE {table} SET to_seq = ? WHERE {_equal(key)} AND from_seq = {newest} AND {LIVE}",
         add=f"UPDATE {table} SET {_totals(kind)} WHERE {_equal(key)} AND {LIVE}" if kind.table.sums else "",
         added=_getter((*kind.table.sums, *shape.last_ones(kind))) if kind.table.sums else lambda _: (),
@@ -185,7 +185,7 @@ def plan(kind: type[Row]) -> Plan:
         clear=f"DELETE FROM {table}",
         of_key=f"SELECT * FROM {table} WHERE {_equal(key)} ORDER BY from_seq",
         forget=f"DELETE FROM {table} WHERE {_equal(key)}",
-        copy=f"{_into(kind)} VALUES ({', '.join('?' * (len(names) + 2))})",
+        copy=f"{into(kind)} VALUES ({', '.join('?' * (len(names) + 2))})",
     )
 
 
@@ -202,7 +202,8 @@ def _totals(kind: type[Row]) -> str:
     return ", ".join([*sums, *(f"{quoted(name)} = ?" for name in shape.last_ones(kind))])
 
 
-def _into(kind: type[Row]) -> str:
+def into(kind: type[Row]) -> str:
+    """Return how an insert begins, in either database."""
     return f"INSERT INTO {quoted(kind.table.name)} ({listed(shape.columns(kind))}, from_seq, to_seq)"
 
 
@@ -270,7 +271,7 @@ def _arms(
         yield Select(ended, f"v{letter}tt")
 
 
-def _ties(kind: type[Row], known: set[str]) -> Iterator[str]:
+def ties(kind: type[Row], known: set[str]) -> Iterator[str]:
     """Yield what orders rows that agree in the *known* columns: nothing if these name one row."""
     for names in (kind.table.key, *kind.table.unique):
         if known.issuperset(names) and not shape.nullable(kind).intersection(names):
