@@ -92,6 +92,17 @@ def test_work_without_a_command_is_done_once_too(cable: Wire, far: PostgresLedge
 
 
 @pytest.mark.parametrize("cut", list(Cut))
+def test_what_was_found_out_about_a_lost_commit_is_not_forgotten_with_the_next_connection(
+    cable: Wire, far: PostgresLedger, cut: Cut
+) -> None:
+    cable.cut, cable.then = Cut.UNANSWERED, (cut, b"ROLLBACK")
+    far.work(
+        lambda transaction: transaction.scratch.put("count", "k", (transaction.scratch.get("count", "k") or 0) + 1)
+    )
+    assert (cable.cuts, far.scratch.get("count", "k")) == (2, 1)
+
+
+@pytest.mark.parametrize("cut", list(Cut))
 def test_where_the_server_no_longer_knows_the_command_id_tells(
     cable: Wire, far: PostgresLedger, cut: Cut, monkeypatch: pytest.MonkeyPatch
 ) -> None:

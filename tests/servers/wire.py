@@ -21,12 +21,13 @@ class Cut(Enum):
 
 @define(eq=False)
 class Wire:
-    """Passes bytes on, until a message with *word* comes after *cut* was set."""
+    """Passes bytes on, until a message with *word* comes after *cut* was set; *then* is the cut after that one."""
 
     server: Path
     port: int = 0
     cut: Cut | None = None
     word: bytes = b"COMMIT"
+    then: tuple[Cut, bytes] | None = None
     cuts: int = 0
     _sockets: list[socket.socket] = field(factory=list)
 
@@ -49,6 +50,8 @@ class Wire:
             while said := client.recv(65536):
                 if self.cut is not None and self.word in said:
                     how, self.cut = self.cut, None
+                    if self.then is not None:
+                        (self.cut, self.word), self.then = self.then, None
                     self.cuts += 1
                     client.shutdown(socket.SHUT_RDWR)
                     if how is Cut.UNANSWERED:

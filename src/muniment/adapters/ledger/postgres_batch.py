@@ -81,6 +81,7 @@ class Batches:
                 if known is not None:
                     cursor.execute("ROLLBACK", prepare=False)
                     return known
+                self._unknown = None
                 self._forget(connection)
                 before = tip.frontier.size
                 desk = PostgresDesk(cursor, tip, rows=self.rows, make_views=self.make_views, clock=self.core.clock)
@@ -114,7 +115,6 @@ class Batches:
             "SELECT CASE WHEN %s::text::xid8 < pg_current_xact_id() THEN pg_xact_status(%s::text::xid8) END",
             (str(unknown.transaction), str(unknown.transaction)),
         ).fetchall()
-        self._unknown = None
         return unknown.outcomes if rows == [("committed",)] else None
 
     def _forget(self, connection: Connection) -> None:
