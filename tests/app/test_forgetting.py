@@ -11,7 +11,7 @@ import pytest
 import muniment
 from muniment.app import bootstrap, catalog, collect, lifecycle, names, scrub
 from muniment.app.config import load
-from muniment.app.fsck import personal_slots
+from muniment.app.personal import personal_slots
 from muniment.app.scan import scan
 from muniment.app.store import Store
 from muniment.domain.values import SlotId

@@ -139,6 +139,7 @@ class VaultConformance:
         assert vault.find("login", "ada") is None
         assert vault.find("login", "grace") == OTHER
         assert vault.destroy(OWNER) == 0
+        assert vault.destroyed() == {OWNER}
 
     def test_single_values_are_destroyed(self, vault: Vault) -> None:
         mine, kept, theirs = put(vault, "mine"), put(vault, "kept"), put(vault, "other", OTHER)

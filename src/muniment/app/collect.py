@@ -15,9 +15,9 @@ from attrs import evolve, field, frozen
 from muniment.app import catalog, directory, disposal, leases, purging, residuals, retention
 from muniment.app.condemning import Condemned, Dead, condemned, dead_blobs
 from muniment.app.disposal import Disposing
-from muniment.app.fsck import personal_slots
 from muniment.app.lifecycle import mark_deleted
 from muniment.app.logs import say
+from muniment.app.personal import personal_slots
 from muniment.app.progress import SILENT, Progress
 from muniment.app.purging import Claim, Owners
 from muniment.app.reach import Site, name_of, reach, sites

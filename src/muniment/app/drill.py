@@ -35,8 +35,8 @@ from muniment.app.drill_world import (
     second_admin,
 )
 from muniment.app.erasing import Eraser, Step
-from muniment.app.fsck import personal_slots
 from muniment.app.noted import noted
+from muniment.app.personal import personal_slots
 from muniment.app.store import Store
 from muniment.app.subjects import address as address_of
 from muniment.domain.approval import Act

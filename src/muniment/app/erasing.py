@@ -27,8 +27,8 @@ from muniment.app import (
 )
 from muniment.app.data_subjects import readable
 from muniment.app.erasing_plan import LIVING, Plan
-from muniment.app.fsck import personal_slots
 from muniment.app.manifests import Removed
+from muniment.app.personal import personal_slots
 from muniment.app.reach import team_of
 from muniment.app.scrub import scrub
 from muniment.app.store import Store

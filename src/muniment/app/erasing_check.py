@@ -20,7 +20,7 @@ from muniment.app import (
 )
 from muniment.app.erasing import Step
 from muniment.app.erasing_plan import LIVING, Plan
-from muniment.app.fsck import personal_slots
+from muniment.app.personal import personal_slots
 from muniment.app.reach import Site, reach, sites
 from muniment.app.store import Store
 from muniment.app.transact import Request, Steps

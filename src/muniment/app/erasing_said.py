@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from muniment.app.fsck import personal_slots
+from muniment.app.personal import personal_slots
 from muniment.app.store import Store
 from muniment.domain.approval import Act
 from muniment.domain.hold import ScopeKind

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from hashlib import sha256
-from typing import Any
 
-import attrs
 from attrs import frozen
 
-from muniment.app import catalog, checkpoints, manifests, projector, redaction, replay
+from muniment.app import catalog, checkpoints, lost_values, manifests, projector, redaction, replay
+from muniment.app.personal import personal_slots
 from muniment.app.places import OWN_NAME, Kept, lost_from
 from muniment.app.progress import SILENT, Progress
 from muniment.app.reach import Reach, Teams, sites
@@ -19,7 +18,7 @@ from muniment.domain.manifest import Entry
 from muniment.domain.ports import Views
 from muniment.domain.redaction import lost_words
 from muniment.domain.rows import AliasRow, ArtifactRow, CollectionRow, LinkRow, RegistryRow, VersionRow
-from muniment.domain.values import Digest, Personal, SlotId, TeamId
+from muniment.domain.values import Digest, SlotId, TeamId
 from muniment.domain.version import GOING, State
 
 BLOCK = 1 << 20
@@ -111,37 +110,36 @@ def _live_collection(views: Views, collection_id: str) -> CollectionRow | None:
 
 
 def _vault(store: Store) -> Iterator[Fault]:
-    """Check that every personal value that is still there can be read."""
+    """Check that every personal value can be read, but for those that were erased."""
     batch: dict[SlotId, int] = {}
+    gone: dict[SlotId, int] = {}
     try:
         for recorded in store.ledger.read():
             for slot in personal_slots(recorded.event):
                 batch[slot] = recorded.seq
             if len(batch) >= BATCH:
-                yield from _slots(store, batch)
+                yield from _slots(store, batch, gone)
                 batch.clear()
     except MunimentError as error:
         yield Fault("ledger", f"the events cannot be read to the end: {error}")
-    yield from _slots(store, batch)
+        yield from _slots(store, batch, {})
+        return
+    yield from _slots(store, batch, gone)
+    for text in lost_values.told(store, gone):
+        yield Fault("vault", text)
 
 
-def _slots(store: Store, batch: dict[SlotId, int]) -> Iterator[Fault]:
+def _slots(store: Store, batch: dict[SlotId, int], gone: dict[SlotId, int]) -> Iterator[Fault]:
+    """Check some values; *gone* learns of those that are not there."""
     try:
-        store.vault.get_many(set(batch))
+        found = store.vault.get_many(set(batch))
+        gone |= {slot: seq for slot, seq in batch.items() if slot not in found}
     except MunimentError:
         for slot, seq in batch.items():
             try:
                 store.vault.get_many({slot})
             except MunimentError as error:
                 yield Fault("vault", f"a personal value of event {seq} cannot be read: {error}")
-
-
-def personal_slots(event: Any) -> Iterator[SlotId]:  # noqa: ANN401 (any event class)
-    """Yield the slots of the personal values of an event."""
-    for each in attrs.fields(type(event)):
-        value = getattr(event, each.name)
-        if isinstance(value, Personal):
-            yield value.slot
 
 
 def _versions(store: Store) -> Iterator[VersionRow]:

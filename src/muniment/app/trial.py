@@ -66,6 +66,10 @@ class _Unkept:
         """Return what stands for a value."""
         return self.inner.keyed(kind, value)
 
+    def destroyed(self) -> set[str]:
+        """Return whose keys were destroyed."""
+        return self.inner.destroyed()
+
     def destroy(self, owner: str) -> int:
         """Destroy nothing."""
         del owner

@@ -347,6 +347,9 @@ class Vault(Terms, Protocol):
         A key that comes back with an old file of keys is destroyed again when the vault is opened.
         """
 
+    def destroyed(self) -> set[str]:
+        """Return the owners of whom ``destroy`` destroyed a key; who was taken out by hand is not among them."""
+
     def destroy_slots(self, slots: Collection[SlotId]) -> int:
         """Destroy single values for good; return how many went."""
 

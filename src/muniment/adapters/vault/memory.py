@@ -28,6 +28,7 @@ class MemoryVault:
     clock: Callable[[], Micros] = system_clock
     _slots: dict[SlotId, _Slot] = field(factory=dict, init=False, repr=False)
     _terms: dict[tuple[str, str], str] = field(factory=dict, init=False, repr=False)
+    _destroyed: set[str] = field(factory=set, init=False, repr=False)
     _lock: Lock = field(factory=Lock, init=False, repr=False)
 
     def put_many(self, drafts: Sequence[SlotDraft]) -> list[Personal[Any]]:
@@ -65,7 +66,13 @@ class MemoryVault:
     def destroy(self, owner: str) -> int:
         with self._lock:
             self._terms = {term: found for term, found in self._terms.items() if found != owner}
-            return self._remove([slot for slot, kept in self._slots.items() if kept.value.owner == owner])
+            theirs = [slot for slot, kept in self._slots.items() if kept.value.owner == owner]
+            self._destroyed.update([owner] if theirs else [])
+            return self._remove(theirs)
+
+    def destroyed(self) -> set[str]:
+        with self._lock:
+            return set(self._destroyed)
 
     def destroy_slots(self, slots: Collection[SlotId]) -> int:
         with self._lock:

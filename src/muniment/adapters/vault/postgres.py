@@ -50,6 +50,7 @@ TABLES: Final = (
     f"CREATE TABLE directory (term bytea PRIMARY KEY, id {_TEXT} NOT NULL)",
     "CREATE INDEX directory_by_id ON directory (id)",
 )
+_MARKS: Final = "SELECT id FROM directory WHERE id >= %s AND id < %s"
 _INSERT: Final = (
     "INSERT INTO slots (slot, owner, field, nonce, sealed, written_at) SELECT * FROM "
     "unnest(%s::text[], %s::text[], %s::bytea[], %s::bytea[], %s::bytea[], %s::bigint[]) ON CONFLICT (slot) DO NOTHING"
@@ -170,6 +171,10 @@ class PostgresVault:
 
         self._use(destroy)
         return max(counts)  # a second try finds nothing to count
+
+    def destroyed(self) -> set[str]:
+        marks = self._use(lambda files: files.vault.execute(_MARKS, DESTROYED_IDS).fetchall())
+        return {mark.removeprefix(DESTROYED) for (mark,) in marks}
 
     def destroy_slots(self, slots: Collection[SlotId]) -> int:
         counts = [0]
@@ -306,7 +311,7 @@ class PostgresVault:
                     rows = [("format", FORMAT), ("check", files.master.check()), ("origin", self.origin.encode())]
                     for row in rows:
                         cursor.execute("INSERT INTO vault_meta VALUES (%s, %s)", row)
-                marks = cursor.execute("SELECT id FROM directory WHERE id >= %s AND id < %s", DESTROYED_IDS).fetchall()
+                marks = cursor.execute(_MARKS, DESTROYED_IDS).fetchall()
                 files.destroy_again((mark for (mark,) in marks), lambda term: _directory(cursor, term) is not None)
             self._known = True
             stack.pop_all()

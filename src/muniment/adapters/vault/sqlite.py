@@ -56,6 +56,7 @@ _SLOTS: Final = (
 )
 _DATA_KEYS: Final = "SELECT owner, wrapped FROM data_keys WHERE owner IN (SELECT value FROM json_each(?))"
 _IDS: Final = "SELECT term, id FROM directory WHERE term IN ({})"
+_MARKS: Final = "SELECT id FROM directory WHERE id >= ? AND id < ?"
 _FOREIGN: Final = f"{VAULT} and {KEYS} are not of one store — put back the {KEYS} that belongs to this {VAULT}"
 
 
@@ -215,6 +216,10 @@ class SqliteVault:
             empty_wal(files.vault, VAULT)
         return count
 
+    def destroyed(self) -> set[str]:
+        with self._use() as files:
+            return {mark.removeprefix(DESTROYED) for (mark,) in files.vault.execute(_MARKS, DESTROYED_IDS)}
+
     def destroy_slots(self, slots: Collection[SlotId]) -> int:
         count = 0
         with self._use() as files:
@@ -317,7 +322,7 @@ class SqliteVault:
             with storage_errors(VAULT):
                 vault = stack.enter_context(closing(connect(self.folder / VAULT, _VAULT_SCHEMA)))
             files = Files(vault, keys, self._master_key(keys, vault))
-            marks = vault.execute("SELECT id FROM directory WHERE id >= ? AND id < ?", DESTROYED_IDS).fetchall()
+            marks = vault.execute(_MARKS, DESTROYED_IDS).fetchall()
             files.destroy_again((mark for (mark,) in marks), lambda term: _directory(files, term) is not None)
             stack.pop_all()
             return files
