@@ -105,6 +105,17 @@ def test_a_changed_slot_is_named(vault: PostgresVault) -> None:
         vault.get_many([slot])
 
 
+@pytest.mark.parametrize("owner", [OWNER, OTHER])
+def test_a5_a_value_that_was_moved_to_another_slot_is_named(vault: PostgresVault, owner: str) -> None:
+    """Of the same owner too, whose key is the same: the slot is part of what was sealed."""
+    mine, other = put(vault, "mine"), put(vault, "other", owner)
+    moved = "FROM (SELECT nonce, sealed FROM vault_alone.slots WHERE slot = '{}') it WHERE slot = '{}'"
+    running().sql(f"UPDATE vault_alone.slots SET nonce = it.nonce, sealed = it.sealed {moved.format(other, mine)}")  # noqa: S608
+    assert vault.get_many([other]) == {other: "other"}
+    with pytest.raises(CorruptError, match=mine):
+        vault.get_many([mine])
+
+
 def test_keys_that_belong_elsewhere_are_refused(vault: PostgresVault, tmp_path: Path) -> None:
     put(vault, 1)
     empty = tmp_path / "empty"
