@@ -15,7 +15,8 @@ def test_an_export_goes_to_standard_output_or_a_file(muniment: Run, data: Path) 
     assert [each["contentUrl"] for each in json.loads(printed)["distribution"]] == ["a.txt", "sub/b.txt"]
     (data / "more.txt").write_text("more")
     muniment("artifact", "put", "-n", "mnist", str(data))
-    muniment("export", "croissant", "mnist", "--as-of", str(seq), "-o", "then.json")
+    done = muniment("export", "croissant", "mnist", "--as-of", str(seq), "-o", "then.json")
+    assert done.out == "wrote then.json\n"
     assert Path("then.json").read_text() == printed
     assert len(json.loads(muniment("export", "croissant", "mnist").out)["distribution"]) == 3
 

@@ -85,6 +85,42 @@ def test_every_example_names_options_that_the_command_has(name: str) -> None:
         known = {option for parameter in ALL[called].params for option in (*parameter.opts, *parameter.secondary_opts)}
         used = set(re.findall(r"(?<= )--?[a-z][a-z-]*", example.partition(" | ")[0]))
         assert used <= known, example
+        assert "…" not in example  # it can be typed as it stands
+
+
+PLAIN = (click.types.BoolParamType, click.types.StringParamType, click.Choice)
+ALIKE = [{"--limit", "-n", "-l"}, {"--as-of", "--at"}, {"--output", "-o"}, {"--after"}, {"--wait"}]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_options_that_mean_the_same_are_called_alike(name: str) -> None:
+    for option in (each for each in ALL[name].params if isinstance(each, click.Option)):
+        names = {*option.opts, *option.secondary_opts}
+        for alike in ALIKE:
+            assert names >= alike or not names & {each for each in alike if each.startswith("--")}, option.name
+        assert option.metavar or isinstance(option.type, PLAIN), f"{option.name} reads {option.type.name.upper()}"
+        if "-o" in names:
+            assert option.metavar in {"FILE", "FOLDER"}
+
+
+@pytest.mark.parametrize("name", [name for name, command in ALL.items() if isinstance(command, Group)])
+def test_the_help_of_a_group_says_the_whole_of_what_its_commands_do(name: str, muniment: Run) -> None:
+    out = " ".join(muniment(*name.split()[1:], "--help").out.split())
+    assert "..." not in out.replace("[ARGS]...", "")
+    for called, command in ALL.items():
+        if called.rpartition(" ")[0] == name and name not in {"muniment", "muniment artifact"}:
+            assert command.get_short_help_str(500) in out
+
+
+@pytest.mark.parametrize("called", ["run list", "hold ls", "artifact list", "org members local", "team members local"])
+def test_a_list_is_reached_by_either_name(called: str, muniment: Run) -> None:
+    group, name, *rest = called.split()
+    other = {"list": "ls", "ls": "list", "members": "member"}[name]
+    assert muniment(group, name, *rest).out == muniment(group, other, *rest).out
+
+
+def test_a_command_that_is_not_there_is_wrong_usage_by_the_name_that_was_typed(muniment: Run) -> None:
+    assert "No such command 'ls'" in muniment("key", "ls", status=2).err
 
 
 @pytest.mark.parametrize("args", [["--help"], ["artifact", "--help"]])

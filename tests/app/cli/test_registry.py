@@ -40,6 +40,7 @@ def test_a_registry_is_made_in_its_organization_and_its_types_only_grow(muniment
     assert muniment("registry", "types", "research/reports", "table").out == "report, table\n"
     assert muniment("registry", "types", "research/wandb-registry-reports", "--all").out == "all types\n"
     muniment("registry", "types", "research/reports", "x", "--all", status=2)
+    assert "that --narrow leaves" in muniment("registry", "types", "research/reports", "--narrow", status=2).err
     names = [row["name"] for row in muniment("registry", "ls", "research", "--json").lines]
     assert names == ["dataset", "model", "reports"]
     before = muniment("registry", "ls", "--as-of", "8", "--json").lines

@@ -50,9 +50,19 @@ def test_what_cannot_be_made_is_one_line(muniment: Run, tmp_path: Path) -> None:
         (("audit-trail", "--at", "1", "--to", "2"), 2, "give one of them"),
         (("audit-trail", "--format", "html"), 1, "printed as jsonl or csv"),
         (("subject-access", "-o", str(tmp_path / "x")), 1, "--request"),
+        (("impact", "--subject", "nobody"), 1, "there is no data subject nobody"),
+        (("impact", "--subject", "a", "--request", "b"), 2, "not both"),
     ):
         done = muniment("report", *args, status=status)
         assert why in done.err
+
+
+def test_a_report_about_a_person_takes_what_identifies_them(muniment: Run, data: Path) -> None:
+    muniment("artifact", "put", "-n", "scans", str(data))
+    id_ = muniment("subject", "register", "patient-17").out.strip()
+    muniment("subject", "attach", "patient-17", "scans:v0")
+    told = muniment("report", "impact", "--subject", "patient-17").out
+    assert told == muniment("report", "impact", "--subject", id_).out != ""
 
 
 def test_an_activity_is_declared_listed_and_ended(muniment: Run) -> None:

@@ -123,7 +123,10 @@ def test_a_hold_is_placed_listed_reviewed_and_released_by_two(
 
 def test_what_is_held_can_be_a_tag_and_has_to_be_something(mnist: Run) -> None:
     assert mnist("hold", "place", "--tag", "evidence", "--matter", "x", "--json").json["target"] == "evidence"
-    assert "there is no subject" in mnist("hold", "place", "--subject", NOBODY, "--matter", "x", status=1).err
+    assert "there is no data subject" in mnist("hold", "place", "--subject", NOBODY, "--matter", "x", status=1).err
+    id_ = mnist("subject", "register", "patient-17").out.strip()
+    held = mnist("hold", "place", "--subject", "patient-17", "--matter", "x", "--json").json
+    assert (held["scope"], held["target_id"]) == ("subject", id_)
     assert "nothing here is called" in mnist("hold", "place", "nothing", "--matter", "x", status=1).err
     assert "thing that is not here" in mnist("hold", "place", NOBODY, "--matter", "x", status=1).err
     assert "needs a matter" in mnist("hold", "place", "mnist", "--matter", " ", status=1).err

@@ -47,8 +47,9 @@ ID_LENGTH: Final = 32
 @click.option("--until", metavar="MOMENT", help="Not after: an ISO time, or a seq.")
 @click.option("--after", metavar="CURSOR", type=click.IntRange(0), help="Go on after this seq.")
 @click.option(
-    "-n",
     "--limit",
+    "-n",
+    "-l",
     type=click.IntRange(1),
     metavar="N",
     help="How many; by default the last 20, or all from a beginning on.",

@@ -10,6 +10,7 @@ import click
 from muniment.app import exports
 from muniment.app import lineage as lineages
 from muniment.app.cli.frame import as_of_option, command, seq_at, store
+from muniment.app.cli.show import Shown
 
 
 @command(
@@ -26,7 +27,7 @@ from muniment.app.cli.frame import as_of_option, command, seq_at, store
 @click.option("--output", "-o", metavar="FILE", help="Where to; otherwise to standard output.")
 @click.option("--depth", type=click.IntRange(0), metavar="N", default=lineages.DEPTH, help="How many steps of lineage.")
 @as_of_option
-def export(format: str, name: str, output: str | None, depth: int, moment: str | None) -> None:
+def export(format: str, name: str, output: str | None, depth: int, moment: str | None) -> Shown | None:
     """Write what is on record about NAME in a format of others: the same store and moment give the same bytes.
 
     NAME is that of a version, for openlineage and prov also of a run, for openlineage also of a project. Deleted and
@@ -36,6 +37,7 @@ def export(format: str, name: str, output: str | None, depth: int, moment: str |
     chunks = exports.export(opened, format, name, at=seq_at(opened, moment), depth=depth)
     if output is not None:
         exports.save(chunks, Path(output))
-        return
+        return f"wrote {output}"
     sys.stdout.buffer.writelines(chunks)
     sys.stdout.buffer.flush()
+    return None

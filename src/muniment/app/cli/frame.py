@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 JSON = "muniment.json"
 STORE = "muniment.store"
+ALIKE: Final = {"ls": "list", "list": "ls", "member": "members", "members": "member"}
+"""What means the same; a group has a command of one name and is called by either."""
+WHOLE: Final = 500
+"""As many characters as no first sentence has."""
 
 
 class Lazy(NamedTuple):
@@ -65,6 +69,22 @@ class Group(_WithExamples, click.Group):
     """Commands about one kind of thing."""
 
     command_class = Command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that is called, also by the name that others have for the same."""
+        known, other = set(self.list_commands(ctx)), ALIKE.get(args[0])
+        if args[0] not in known and other in known:
+            args = [other, *args[1:]]
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands with the whole first sentence of each."""
+        names = self.list_commands(ctx)
+        found = [(name, command) for name in names if (command := self.get_command(ctx, name))]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, command.get_short_help_str(WHOLE)) for name, command in found])
 
 
 class LazyGroup(Group):
@@ -133,7 +153,7 @@ def show_now(context: click.Context, shown: Shown) -> None:
 def page_options(command_: F) -> F:
     """Add ``--limit`` and ``--after``."""
     limit = click.option(
-        "--limit", "-l", type=click.IntRange(1), metavar="N", default=100, show_default=True, help="How many."
+        "--limit", "-n", "-l", type=click.IntRange(1), metavar="N", default=100, show_default=True, help="How many."
     )
     after = click.option("--after", metavar="CURSOR", help="Go on after this cursor, which the page before ended with.")
     return limit(after(command_))
@@ -142,7 +162,11 @@ def page_options(command_: F) -> F:
 def as_of_option(command_: F) -> F:
     """Add ``--as-of``."""
     return click.option(
-        "--as-of", "moment", metavar="MOMENT", help="As it was then: an ISO time such as 2026-03-03T12:00Z, or a seq."
+        "--as-of",
+        "--at",
+        "moment",
+        metavar="MOMENT",
+        help="As it was then: an ISO time such as 2026-03-03T12:00Z, or a seq.",
     )(command_)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from muniment.app import clock, holds, scopes
+from muniment.app import clock, data_subjects, holds, scopes
 from muniment.app.cli import asked
 from muniment.app.cli.approval import login
 from muniment.app.cli.asked import ONE_ID
@@ -42,7 +42,7 @@ def hold() -> None:
 )
 @click.argument("name", required=False)
 @click.option("--tag", metavar="TAG", help="Everything that has this tag.")
-@click.option("--subject", metavar="ID", help="Everything that is about this data subject.")
+@click.option("--subject", metavar="SUBJECT", help="Everything that is about this data subject.")
 @click.option(
     "--kind",
     type=click.Choice([kind.value for kind in HoldKind]),
@@ -64,7 +64,9 @@ def place(
         msg = "say what to hold: a NAME, --tag or --subject"
         raise click.UsageError(msg)
     opened = store()
-    scope, target = (ScopeKind.TAG, "") if tag else (ScopeKind.SUBJECT, subject or "")
+    scope, target = ScopeKind.TAG, ""
+    if subject is not None:
+        scope, target = ScopeKind.SUBJECT, data_subjects.named(opened, subject).subject_id
     if name is not None:
         scope, target = scopes.named(opened, name)
     row = holds.place(opened, HoldKind(kind), scope, target, _matter(matter), tag=tag, review_by=_micros(review_by))

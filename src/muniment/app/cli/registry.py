@@ -93,7 +93,7 @@ def show(name: str, moment: str | None) -> Shown:
 )
 @click.argument("source")
 @click.argument("target")
-@click.option("--alias", "-a", "aliases", multiple=True, help="An alias in the collection.")
+@click.option("--alias", "-a", "aliases", multiple=True, help="An alias in the collection; repeat.")
 def link(source: str, target: str, aliases: tuple[str, ...]) -> Shown:
     """Link a version into a collection, which is made if it is not there.
 
@@ -162,6 +162,9 @@ def types(name: str, types: tuple[str, ...], all_types: bool, narrow: bool) -> S
     row = find(opened, name)
     if all_types and types:
         msg = "name types, or use --all"
+        raise click.UsageError(msg)
+    if narrow and not types:
+        msg = "name the types that --narrow leaves"
         raise click.UsageError(msg)
     if all_types:
         registries.accept_all_types(opened, row)

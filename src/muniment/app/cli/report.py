@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from muniment.app import reports
+from muniment.app import data_subjects, reports
+from muniment.app.cli.asked import ONE_ID
 from muniment.app.cli.frame import command, seq_at, store
 from muniment.app.cli.show import Many, One, Shown
 from muniment.app.reports import making
@@ -26,15 +27,15 @@ LIST = "list"
         "muniment report audit-trail --from 2026-03-01 --to 2026-04-01 -o march --bundle --format jsonl --format csv",
         "muniment report promotion-history --at 2026-03-03 -o promotions",
         "muniment report requests --json",
-        "muniment report subject-access --request 5f0c… -o answer --bundle",
+        f"muniment report subject-access --request {ONE_ID} -o answer --bundle",
     )
 )
 @click.argument("name", metavar="NAME|list")
 @click.option("--from", "begin", metavar="MOMENT", help="Of what happened since: an ISO time, or a seq.")
 @click.option("--to", "end", metavar="MOMENT", help="Of what happened until then: an ISO time, or a seq.")
-@click.option("--at", metavar="MOMENT", help="As it was then: an ISO time, or a seq; the same as --to.")
+@click.option("--at", "--as-of", metavar="MOMENT", help="As it was then: an ISO time, or a seq; the same as --to.")
 @click.option("--request", metavar="ID", help="About this request of a data subject.")
-@click.option("--subject", metavar="ID", help="About this data subject.")
+@click.option("--subject", metavar="SUBJECT", help="About this data subject.")
 @click.option(
     "--format", "formats", type=click.Choice(FORMATS), multiple=True, help="In this form; can be given several times."
 )
@@ -63,6 +64,9 @@ def report(
     if at is not None and end is not None:
         msg = "--at and --to mean the same; give one of them"
         raise click.UsageError(msg)
+    if request is not None and subject is not None:
+        msg = "a report is about a request or a data subject, not both"
+        raise click.UsageError(msg)
     if bundle and output is None:
         msg = "a bundle is a folder; say which with -o"
         raise click.UsageError(msg)
@@ -71,7 +75,7 @@ def report(
         formats=formats or _usual(page=wanted_one.page, written=output is not None),
         after=_before(begin),
         at=seq_at(opened, at or end),
-        about=request or subject,
+        about=data_subjects.named(opened, subject).subject_id if subject else request,
         reveal=reveal,
     )
     if output is None:

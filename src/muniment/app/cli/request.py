@@ -21,6 +21,14 @@ from muniment.domain.rows import RequestRow
 
 COLUMNS = ("request_id", "right", "subject_id", "stage", "due_at", "found", "erased", "residual")
 one = click.argument("id_", metavar="REQUEST")
+wait_option = click.option(
+    "--wait",
+    type=click.FloatRange(0),
+    metavar="SECONDS",
+    default=30.0,
+    show_default=True,
+    help="How long to wait for running uploads.",
+)
 
 
 @group(
@@ -95,7 +103,7 @@ def scope(id_: str) -> Shown:
     "decide",
     examples=(
         f"muniment request decide {ONE_ID} approved",
-        f"muniment request decide {ONE_ID} partial --keep 8c1f… --exemption '17(3)(b)' --ground 'tax law, 10 years'",
+        f"muniment request decide {ONE_ID} partial --keep {ONE_ID} --exemption '17(3)(b)' --ground 'tax law, 10 years'",
         f"muniment request decide {ONE_ID} refused --exemption '17(3)(e)' --ground 'a lawsuit is pending'",
     ),
 )
@@ -130,7 +138,7 @@ def fence(id_: str) -> Shown:
 
 @request.command("execute", examples=(f"muniment request execute {ONE_ID}",))
 @one
-@click.option("--wait", type=click.FloatRange(0), default=30.0, show_default=True, help="Seconds to wait for uploads.")
+@wait_option
 @dry_run_option
 def execute(id_: str, wait: float, dry_run: bool) -> Shown:
     """Erase what was decided, or say that what was asked for was done; can be repeated if it is interrupted."""
@@ -176,9 +184,11 @@ def verify(context: click.Context, id_: str, canaries: tuple[str, ...], places: 
     "erase", examples=(f"muniment request erase {ONE_ID}", f"muniment request erase {ONE_ID} -o certificate")
 )
 @one
-@click.option("--wait", type=click.FloatRange(0), default=30.0, show_default=True, help="Seconds to wait for uploads.")
+@wait_option
 @click.option("--canary", "canaries", metavar="TEXT", multiple=True, help="A word to look for; - reads one a line.")
-@click.option("--output", "-o", "folder", type=click.Path(path_type=Path), help="Write the certificate there.")
+@click.option(
+    "--output", "-o", "folder", metavar="FOLDER", type=click.Path(path_type=Path), help="Write the certificate there."
+)
 @dry_run_option
 @click.pass_context
 def erase(
@@ -205,7 +215,14 @@ def erase(
 
 @request.command("certificate", examples=(f"muniment request certificate {ONE_ID} -o certificate",))
 @one
-@click.option("--output", "-o", "folder", type=click.Path(path_type=Path), help="Write it there, with its proofs.")
+@click.option(
+    "--output",
+    "-o",
+    "folder",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Write it there, with its proofs.",
+)
 def certificate_(id_: str, folder: Path | None) -> Shown:
     """Print the certificate of an erasure, or write it into a folder that anybody can check."""
     opened = store()

@@ -45,7 +45,11 @@ def retention() -> None:
 )
 @click.argument("name")
 @click.option(
-    "--at", "moment", metavar="TIME", help="At this time, past or to come, or after the event of this number."
+    "--at",
+    "--as-of",
+    "moment",
+    metavar="TIME",
+    help="At this time, past or to come, or after the event of this number.",
 )
 def explain(name: str, moment: str | None) -> Shown:
     """Say what may be done with a version, when, and why: the rules, holds and links that count.

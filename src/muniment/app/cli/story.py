@@ -10,7 +10,7 @@ from muniment.app import clock, pointers
 from muniment.app import history as histories
 from muniment.app import lineage as lineages
 from muniment.app import lineage_forms as forms
-from muniment.app.cli.frame import as_of_option, command, seq_at, store
+from muniment.app.cli.frame import as_of_option, command, page_options, seq_at, store
 from muniment.app.cli.show import Many, One, Shown, Values, printable
 from muniment.app.listing import Paging
 from muniment.app.pointers import Pointer
@@ -66,8 +66,7 @@ def lineage(name: str, up: bool, down: bool, depth: int, form: str | None, momen
 )
 @click.argument("name")
 @click.option("--newest-first", is_flag=True, help="The other way round.")
-@click.option("--limit", "-n", type=click.IntRange(1), metavar="N", default=100, show_default=True, help="How many.")
-@click.option("--after", metavar="CURSOR", help="Go on after this cursor, which the page before ended with.")
+@page_options
 @as_of_option
 def history(name: str, newest_first: bool, limit: int, after: str | None, moment: str | None) -> Shown:
     """Show who did what to something, with the values before and after.

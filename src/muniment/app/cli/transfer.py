@@ -43,7 +43,9 @@ JOB_TYPE = "cli_put"
 @click.option("--name", "-n", metavar="[[ENTITY/]PROJECT/]NAME", help="Its name; otherwise that of the file or folder.")
 @click.option("--description", "-d", metavar="TEXT", help="What this version is.")
 @click.option("--type", "-t", "type_", metavar="TYPE", default="dataset", show_default=True, help="Its type.")
-@click.option("--alias", "-a", "aliases", multiple=True, default=(LATEST,), show_default=True, help="An alias for it.")
+@click.option(
+    "--alias", "-a", "aliases", multiple=True, default=(LATEST,), show_default=True, help="An alias for it; repeat."
+)
 @click.option("--id", "run_key", metavar="RUN", help="The run to log it in; otherwise a new one.")
 @click.option("--resume", is_flag=True, help="The run of --id must be there already.")
 @click.option(
