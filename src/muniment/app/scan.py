@@ -138,21 +138,22 @@ class Scan:
         self.canaries = tuple(canaries)
         self.patterns = patterns(canaries)
         self.grouped = _grouped(self.patterns)
+        self.longest = max((len(pattern.content) for pattern in self.patterns + self.grouped), default=0)
+        self.beginnings = {pattern.content[:GROUP] for pattern in self.patterns + self.grouped}
         self.found = Found()
 
     def look(self, data: Data, place: str, depth: int = 0, *, database: bool = False) -> None:
         """Search bytes; *database* says that they are PostgreSQL's."""
         size = len(data)
         wanted = [*self.patterns, *self.grouped] if database else self.patterns
-        longest = max(len(pattern.content) for pattern in wanted)
         for start in range(0, size, WINDOW):
-            window = data[max(0, start - longest) : start + WINDOW]
-            likely = {beginning for beginning in {pattern.content[:GROUP] for pattern in wanted} if beginning in window}
-            asked = (pattern for pattern in wanted if pattern.content[:GROUP] in likely)  # many begin alike
+            window = data[max(0, start - self.longest) : start + WINDOW]
+            likely = {beginning for beginning in self.beginnings if beginning in window}
+            asked = [pattern for pattern in wanted if pattern.content[:GROUP] in likely] if likely else []
             seen = {pattern: at for pattern in asked if (at := window.find(pattern.content)) >= 0}
             for pattern, at in seen.items():
-                self._hit(pattern, place, max(0, start - longest) + at)
-            wanted = [pattern for pattern in wanted if pattern not in seen]  # the first in each place is enough
+                self._hit(pattern, place, max(0, start - self.longest) + at)
+            wanted = [each for each in wanted if each not in seen] if seen else wanted  # the first of each is enough
             if depth < DEEPEST:
                 self._open(data, range(start, min(start + WINDOW, size)), place, depth)
         pages = pages_of(data[:32], database=database)
@@ -169,7 +170,7 @@ class Scan:
             rest = b""
             for piece in self._opened(data, magic.start(), magic[0]):
                 self.look(rest + piece, f"{place} (opened at byte {magic.start()})", depth + 1)
-                rest = piece[-max(len(pattern.content) for pattern in self.patterns) :]
+                rest = piece[-self.longest :]
 
     def _opened(self, data: Data, at: int, magic: bytes) -> Iterator[bytes]:
         if magic[:2] == b"PK":
@@ -280,7 +281,7 @@ class Scan:
             size, rest = 0, b""
             while piece := answer["Body"].read(PIECE):
                 self.look(rest + piece, place)
-                size, rest = size + len(piece), piece[-max(len(pattern.content) for pattern in self.patterns) :]
+                size, rest = size + len(piece), piece[-self.longest :]
         except Exception as error:  # noqa: BLE001 (whatever the client raises, this version was not read)
             self.found.unread.append(self.masked(f"{place}: {error}"))
             return
