@@ -188,7 +188,7 @@ def test_shared_blocks_are_not_written_but_hashed(
 
     monkeypatch.setattr(fcntl, "ioctl", sharing)
     monkeypatch.setattr("muniment.app.reading.write_all", written)
-    monkeypatch.setattr("muniment.adapters.blobs.local.files.write", written)
+    monkeypatch.setattr("muniment.adapters.blobs.local.files.write_all", written)
     logged(store, file, "mutable")
     assert blob(own_home).read_bytes() == CONTENT
     assert put(objects, file, linkable=False) is None

@@ -5,10 +5,15 @@ from __future__ import annotations
 import errno
 import re
 from hashlib import sha256
+from io import FileIO, RawIOBase
+from typing import TYPE_CHECKING
 
 from muniment.domain.errors import CorruptError, InvalidValueError, NotFoundError, StorageError, StorageFullError
 from muniment.domain.ports import BlobSource, ObjectSource
 from muniment.domain.values import Digest
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _OBJECT = re.compile(r"(?!tmp/)[A-Za-z0-9_-][A-Za-z0-9._-]*(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
@@ -79,3 +84,31 @@ def check_span(start: int, length: int | None) -> None:
     if start < 0 or (length is not None and length < 0):
         msg = f"cannot read {length} bytes from {start} — neither may be negative"
         raise InvalidValueError(msg)
+
+
+class Span(RawIOBase):
+    """The next *length* bytes of a file, or all the rest; the file is open as long as this is."""
+
+    def __init__(self, file: FileIO, length: int | None) -> None:
+        self._file = file
+        self._left = length
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        with memoryview(buffer) as view:
+            count = self._file.readinto(view[: self._left])
+        if self._left is not None:
+            self._left -= count
+        return count
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+def write_all(file: FileIO, content: memoryview) -> None:
+    """Write all of it, however little the system takes at a time."""
+    while content:
+        content = content[file.write(content) :]

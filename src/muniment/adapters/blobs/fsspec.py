@@ -17,7 +17,7 @@ from typing import BinaryIO, Final, TypeVar
 
 from attrs import evolve, field, frozen
 
-from muniment.adapters.blobs import check_span
+from muniment.adapters.blobs import check_object, check_span
 from muniment.adapters.fsspec_files import (
     GONE,
     Facts,
@@ -175,7 +175,7 @@ class FsspecObjectStore:
         if held == source.size:
             return False
         if source.content is not None:
-            _check(source, sha256(source.content).hexdigest(), len(source.content))
+            check_object(source, sha256(source.content).hexdigest(), len(source.content))
         with translated(f"object {source.name}"):
             files = self.place.files
             if held is not None:  # what a failed put left
@@ -271,7 +271,7 @@ def _write(files: FileSystem, source: ObjectSource, path: str) -> None:
             hasher.update(block)
             size += len(block)
             file.write(block)
-        _check(source, hasher.hexdigest(), size)
+        check_object(source, hasher.hexdigest(), size)
         if getattr(files, "local_file", False):
             file.flush()
             os.fsync(file.fileno())
@@ -309,7 +309,7 @@ def _local(source: ObjectSource) -> Iterator[BinaryIO]:
 def _whole(source: ObjectSource) -> bytes:
     with _local(source) as file:
         content = file.read(source.size + 1)
-    _check(source, sha256(content).hexdigest(), len(content))
+    check_object(source, sha256(content).hexdigest(), len(content))
     return content
 
 
@@ -319,7 +319,7 @@ def _hash(source: ObjectSource) -> None:
         while block := file.read(BLOCK_BYTES):
             hasher.update(block)
             size += len(block)
-    _check(source, hasher.hexdigest(), size)
+    check_object(source, hasher.hexdigest(), size)
 
 
 def _look(source: ObjectSource) -> tuple[int, int, int]:
@@ -332,13 +332,6 @@ def _look(source: ObjectSource) -> tuple[int, int, int]:
 
 def _changed(source: ObjectSource, error: OSError) -> StorageError:
     return StorageError(f"cannot read what object {source.name} is to hold: {error.strerror} — log it again")
-
-
-def _check(source: ObjectSource, digest: str, size: int) -> None:
-    """Refuse bytes that are not what they were announced to be."""
-    if size != source.size or digest != (source.digest or digest):
-        msg = f"object {source.name} of {source.size} bytes turned out as {size} other bytes — log it again"
-        raise CorruptError(msg)
 
 
 def _checked(name: str) -> str:

@@ -107,9 +107,3 @@ def hash_of(file: FileIO) -> str:
         while count := file.readinto(view):
             found.update(view[:count])
     return found.hexdigest()
-
-
-def write_all(file: FileIO, content: memoryview) -> None:
-    """Write all of it."""
-    while content:
-        content = content[file.write(content) :]

@@ -15,7 +15,7 @@ from typing import BinaryIO, Final, TypeAlias
 
 from attrs import define, evolve, field, frozen
 
-from muniment.adapters.blobs import check_span, is_digest
+from muniment.adapters.blobs import Span, check_span, is_digest
 from muniment.adapters.blobs.cache.files import (
     BUFFER_BYTES,
     Shown,
@@ -27,7 +27,7 @@ from muniment.adapters.blobs.cache.files import (
     unused,
     use,
 )
-from muniment.adapters.blobs.cache.streams import Half, InUse, Kept
+from muniment.adapters.blobs.cache.streams import Half, Kept
 from muniment.domain.errors import StorageError
 from muniment.domain.evidence import Search
 from muniment.domain.ports import BlobResult, BlobSource, BlobStore
@@ -96,7 +96,7 @@ class BlobCache:
         file = self._found(digest)
         if file is not None:
             file.seek(start)
-            return BufferedReader(InUse(file, length))
+            return BufferedReader(Span(file, length))  # while it is open, no process evicts the blob
         if (start, length) != (0, None):
             return fetch(start, length)
         half = self._begin(digest)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from attrs import define, field
 
-from muniment.adapters.blobs.cache.files import write_all
+from muniment.adapters.blobs import write_all
 from muniment.domain.values import Digest
 
 if TYPE_CHECKING:
@@ -31,28 +31,6 @@ class Keeper(Protocol):
     def warn(self, error: Exception) -> None:
         """Say that the cache failed."""
         ...
-
-
-class InUse(RawIOBase):
-    """The bytes of a cached blob, of which *length* may be read; until it is closed, no process evicts the blob."""
-
-    def __init__(self, file: FileIO, length: int | None) -> None:
-        self._file = file
-        self._left = length
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: WriteableBuffer, /) -> int:
-        with memoryview(buffer) as view:
-            count = self._file.readinto(view[: self._left])
-        if self._left is not None:
-            self._left -= count
-        return count
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()
 
 
 @define(eq=False)

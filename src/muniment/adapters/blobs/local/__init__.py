@@ -17,9 +17,8 @@ from typing import BinaryIO, Final, TypeVar
 
 from attrs import define, evolve, frozen
 
-from muniment.adapters.blobs import check_name, check_object, check_span, is_name, refused
+from muniment.adapters.blobs import Span, check_name, check_object, check_span, is_name, refused, write_all
 from muniment.adapters.blobs.local.files import (
-    Span,
     copied,
     hashed,
     link,
@@ -27,7 +26,6 @@ from muniment.adapters.blobs.local.files import (
     names_in,
     second_name,
     sync_file,
-    write,
 )
 from muniment.domain.errors import MunimentError, NotFoundError, StorageError
 from muniment.domain.evidence import Check, CopyKind
@@ -269,7 +267,7 @@ class LocalObjectStore:
             if each.source.path is None:
                 content = each.source.content or b""
                 check_object(each.source, sha256(content).hexdigest(), len(content))
-                write(file, memoryview(content))
+                write_all(file, memoryview(content))
             else:
                 check_object(each.source, *copied(each.source, file))
 

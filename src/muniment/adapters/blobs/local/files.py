@@ -8,15 +8,13 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 from hashlib import sha256
-from io import FileIO, RawIOBase
+from io import FileIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from muniment.adapters.blobs import write_all
 from muniment.domain.errors import StorageError
 from muniment.domain.ports import ObjectSource
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
 
 BUFFER_BYTES: Final = 1 << 20
 MUST_RENAME: Final = frozenset({errno.EEXIST, errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS})
@@ -24,27 +22,6 @@ MUST_RENAME: Final = frozenset({errno.EEXIST, errno.EPERM, errno.EOPNOTSUPP, err
 
 FICLONE: Final = 0x40049409
 """The request of Linux to let two files share their blocks until one is changed (a reflink)."""
-
-
-class Span(RawIOBase):
-    """The next *length* bytes of a file."""
-
-    def __init__(self, file: FileIO, length: int) -> None:
-        self._file = file
-        self._left = length
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: WriteableBuffer, /) -> int:
-        with memoryview(buffer) as view:
-            count = self._file.readinto(view[: self._left])
-        self._left -= count
-        return count
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()
 
 
 def make(folder: str) -> None:
@@ -75,7 +52,7 @@ def hashed(file: FileIO, expected: int, target: FileIO | None = None) -> tuple[s
         while count := file.readinto(view):
             found.update(view[:count])
             if target is not None:
-                write(target, view[:count])
+                write_all(target, view[:count])
             size += count
     return found.hexdigest(), size
 
@@ -104,12 +81,6 @@ def _readable(source: ObjectSource) -> FileIO:
     except OSError as error:
         msg = f"cannot read what {source.name} is to hold: {error.strerror} — the file changed, log it again"
         raise StorageError(msg) from error
-
-
-def write(file: FileIO, content: memoryview) -> None:
-    """Write all of it, however little the system takes at a time."""
-    while content:
-        content = content[file.write(content) :]
 
 
 def sync_file(path: str) -> None:
