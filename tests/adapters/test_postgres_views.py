@@ -15,7 +15,7 @@ from muniment.adapters.views.postgres import PostgresViews
 from muniment.adapters.views.postgres_statements import plan
 from muniment.domain.errors import StorageError
 from muniment.domain.ports import Views
-from muniment.domain.rows import ROWS, AliasRow, Change, Insert
+from muniment.domain.rows import ROWS, AliasRow, Change, EdgeRow, Insert, RunRow
 from tests.conformance.views import Stand, ViewsConformance, alias
 from tests.conformance.views_machine import EVENTS, machine_for
 from tests.servers.postgres import running
@@ -124,6 +124,18 @@ def test_every_read_is_a_search_of_an_index(*, past: bool) -> None:
                 assert "Seq Scan" not in steps
                 if not past and not after:
                     assert "Sort" not in steps, f"{kind.table.name} {lookup}\n{steps}"
+
+
+@pytest.mark.parametrize("past", [False, True])
+def test_reading_the_rows_of_many_values_searches_for_each(*, past: bool) -> None:
+    connection = _database()
+    for kind, column, names in (
+        (EdgeRow, "version_id", ("role",)),
+        (EdgeRow, "run_id", ("role",)),
+        (RunRow, "run_id", ()),
+    ):
+        steps = _steps(connection, plan(kind).pick(column, column, names, frozenset(), past=past).sql)
+        assert "Seq Scan" not in steps
 
 
 def test_every_change_finds_its_row_through_the_primary_key() -> None:

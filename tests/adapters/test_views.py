@@ -15,7 +15,19 @@ from muniment.adapters.views.sqlite import SqliteViews
 from muniment.adapters.views.statements import plan
 from muniment.domain.errors import StorageError
 from muniment.domain.ports import Views
-from muniment.domain.rows import ROWS, AliasRow, Change, Close, Insert, LatestRow, Patch, Put, VersionRow
+from muniment.domain.rows import (
+    ROWS,
+    AliasRow,
+    Change,
+    Close,
+    EdgeRow,
+    Insert,
+    LatestRow,
+    Patch,
+    Put,
+    RunRow,
+    VersionRow,
+)
 from tests.conformance.views import Stand, ViewsConformance, alias, version
 from tests.conformance.views_machine import EVENTS, machine_for
 
@@ -160,6 +172,20 @@ def test_every_read_is_a_search_of_an_index(
             assert all("SEARCH" in step or (not lookup.equal and "USING" in step) for step in searched)
             if not past:
                 assert "TEMP B-TREE FOR ORDER BY" not in steps
+
+
+@pytest.mark.parametrize("past", [False, True])
+def test_reading_the_rows_of_many_values_searches_for_each(connection: sqlite3.Connection, *, past: bool) -> None:
+    for kind, column, names in (
+        (EdgeRow, "version_id", ("role",)),
+        (EdgeRow, "run_id", ("role",)),
+        (RunRow, "run_id", ()),
+    ):
+        made = plan(kind)
+        for sql in (made.gather(column, names, past=past).sql, made.pick(column, column, names, past=past).sql):
+            steps = [step for step in _steps(connection, sql).splitlines() if "SEARCH" in step]
+            assert len(steps) == 1 + past
+            assert all(f"({column}=?" in step for step in steps)
 
 
 def test_every_change_finds_its_row_through_the_primary_key(connection: sqlite3.Connection) -> None:

@@ -85,6 +85,19 @@ def test_a_circle_ends_and_what_a_run_about_the_person_made_is_unknown(scene: Sc
     assert [(each.state, each.steps) for each in impact.of_subject(scene.views, person)] == [(State.UNKNOWN, 1)]
 
 
+def test_of_ways_that_are_alike_the_same_one_is_told_whichever_is_found_first(scene: Scene) -> None:
+    data = sorted(scene.log("faces", f"a{number}").version_id for number in range(4))
+    person = data_subjects.register(scene.store, "Jane Doe, 1970").subject_id
+    for id_ in data:
+        data_subjects.attach(scene.store, person, TargetKind.VERSION, id_)
+    jobs = [job(scene, f"r{number}", "train", *reversed(data[:3])) for number in range(6)]
+    made = {scene.log("model", "b", run=run).version_id for run in (job(scene, "r", "train", data[3]), *jobs)}
+    assert len(made) == 1
+    (model,) = [each for each in impact.of_subject(scene.views, person) if each.version_id not in data]
+    assert (model.state, model.steps, model.before) == (State.TRAINED_ON, 1, data[0])
+    assert model.run_id == min(run.run_id for run in jobs)
+
+
 def test_the_report_never_says_that_a_model_is_free_of_the_data(scene: Scene, tmp_path: Path) -> None:
     data = scene.log("faces", "a").version_id
     person = data_subjects.register(scene.store, "Jane Doe, 1970").subject_id

@@ -251,6 +251,33 @@ class ViewsConformance:
         with pytest.raises(ValueError, match="no key and no lookup"):
             stand.views.gather(VersionRow, "digest", ("d",))
 
+    def test_one_cell_of_the_rows_of_many_values_is_picked_with_the_places_of_the_values(self, stand: Stand) -> None:
+        stand.apply([Insert(version("v0")), Insert(version("v1", 1)), Insert(version("v2", 2))], 1)
+        stand.apply([Insert(alias("s0")), Insert(alias("s1", name="a")), Insert(alias("s2", "p"))], 2)
+        stand.apply([Patch(VersionRow, ("v1",), {"state": "deleted"}), Close(AliasRow, ("s0",))], 3)
+
+        def states(*ids: str, at: int | None = None) -> list[tuple[int, str | None]]:
+            return sorted(stand.views.pick(VersionRow, "state", "version_id", ids, at=at))
+
+        def slots(*owners: str, at: int | None = None) -> list[tuple[int, str]]:
+            return sorted(stand.views.pick(AliasRow, "slot", "owner_id", owners, at=at))
+
+        assert states("none", "v1", "v0", "v1") == [(1, "deleted"), (2, "committed"), (3, "deleted")]
+        assert states("v1", "v2", at=2) == [(0, "committed"), (1, "committed")]
+        assert [states(at=1), states("v0", at=0), states("\0", "\ud800", "v\0")] == [[], [], []]
+        assert states("\ud800", "\\u0000", "v0") == [(2, "committed")]
+        assert (slots("q", "o", "p"), slots("p", "o", at=2)) == (
+            [(1, "s1"), (2, "s2")],
+            [(0, "s2"), (1, "s0"), (1, "s1")],
+        )
+        assert stand.views.pick(VersionRow, "run_id", "version_id", ["v0"]) == [(0, None)]
+        assert stand.views.pick(VersionRow, "index", "state", ["x", "deleted"], artifact_id="a") == [(1, 1)]
+        assert stand.views.pick(VersionRow, "index", "state", ["deleted"], artifact_id="b") == []
+        with pytest.raises(ValueError, match="no key and no lookup"):
+            stand.views.pick(VersionRow, "index", "digest", ["d"])
+        with pytest.raises(ValueError, match="no column called 'colour'"):
+            stand.views.pick(VersionRow, "colour", "version_id", ["v0"])
+
     def test_lookups_that_the_table_does_not_declare_are_programming_errors(self, stand: Stand) -> None:
         with pytest.raises(ValueError, match="no key and no unique set"):
             stand.views.find(AliasRow, alias="best")

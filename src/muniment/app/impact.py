@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Iterator
-from typing import Final
+from functools import lru_cache
+from itertools import chain
+from typing import Any, Final, TypeAlias
 
-from attrs import define, evolve, field, frozen
+from attrs import define, field, frozen
 
 from muniment.domain.ports import Views
-from muniment.domain.rows import EdgeRow, RunRow, SourceRow, SubjectEntryRow, SubjectTargetRow, VersionRow
+from muniment.domain.rows import EdgeRow, Row, RunRow, SourceRow, SubjectEntryRow, SubjectTargetRow, VersionRow
 
 CHUNK: Final = 10_000
 TRAINING: Final = ("train", "fit", "fine", "tune", "learn")
@@ -34,6 +36,12 @@ class State(enum.IntEnum):
         return self.name.lower().replace("_", "-")
 
 
+STATES: Final = tuple(State)
+UNKNOWN: Final = int(State.UNKNOWN)
+TOLD_BY_JOBS: Final = frozenset({int(State.CONTAINS), int(State.TRAINED_ON)})
+"""From these on it matters what a run did; what is less was made of something less, whatever the run did."""
+
+
 @frozen
 class Reached:
     """A version that was reached: its state, how many steps away, and by which run or reference from which version."""
@@ -46,60 +54,78 @@ class Reached:
     partly: bool = False
 
 
+Found: TypeAlias = tuple[int, bool, int, str, str]
+"""State, whether partly, steps, and from where by what, empty for nothing: what is stronger, then nearer, is less.
+
+It holds only what the garbage collector need not follow, since there may be a million.
+"""
+
+
 @define
 class _Walk:
     """A walk down the lineage, level by level; a version is looked at again only if it was reached more strongly."""
 
     views: Views
     at: int | None
-    found: dict[str, Reached] = field(factory=dict)
-    jobs: dict[str, str | None] = field(factory=dict)
+    found: dict[str, Found] = field(factory=dict)
 
     def begin(self, first: Iterable[Reached]) -> None:
         """Follow everything from some versions on."""
-        level = self._stronger(first)
+        level = self._better((each.version_id, _found(each)) for each in first)
         while level:
-            level = self._stronger(each for some in _chunks(level) for each in self._below(some))
+            known = [self.found[id_] for id_ in level]
+            level = self._better(chain(self._logged(level, known), self._referring(level, known)))
 
-    def _stronger(self, reached: Iterable[Reached]) -> list[str]:
-        fresh: dict[str, None] = {}
-        for each in reached:
-            known = self.found.get(each.version_id)
-            if known is None or (each.state, each.partly) < (known.state, known.partly):
-                self.found[each.version_id] = each
-                fresh[each.version_id] = None
-        return list(fresh)
+    def _better(self, reached: Iterable[tuple[str, Found]]) -> list[str]:
+        """Keep what is less than was known; of two ways that are alike the first in the alphabet."""
+        known, better = self.found, dict[str, None]()
+        for id_, new in reached:
+            if id_ not in known or new < known[id_]:
+                known[id_] = new
+                better[id_] = None
+        return list(better)
 
-    def _below(self, level: list[str]) -> Iterator[Reached]:
-        views, at, found = self.views, self.at, self.found
-        used = views.gather(EdgeRow, "version_id", level, at=at, role="in")
-        by_run: dict[str, str] = {}
-        for edge in used:
-            known = by_run.get(edge.run_id)
-            if known is None or _rank(found[edge.version_id]) < _rank(found[known]):
-                by_run[edge.run_id] = edge.version_id
-        self._learn(by_run)
-        for some in _chunks(list(by_run)):
-            for edge in views.gather(EdgeRow, "run_id", some, at=at, role="out"):
-                source = found[by_run[edge.run_id]]
-                state = _after(source.state, self.jobs.get(edge.run_id))
-                yield Reached(edge.version_id, state, source.steps + 1, source.version_id, edge.run_id)
-        for row in views.gather(SourceRow, "source_id", level, at=at):
-            source = found[row.source_id]
-            state = State.UNKNOWN if source.partly else source.state
-            yield evolve(source, version_id=row.version_id, state=state, steps=source.steps + 1, before=row.source_id)
+    def _logged(self, level: list[str], known: list[Found]) -> Iterator[tuple[str, Found]]:
+        """Yield what runs logged that used versions of this level: each once, by the strongest that it used."""
+        by_run: dict[str, int] = {}
+        for place, run in self._pick(EdgeRow, "run_id", "version_id", level, role="in"):
+            other = by_run.setdefault(run, place)
+            if other != place and _rank(level[place], known[place]) < _rank(level[other], known[other]):
+                by_run[run] = place
+        jobs = self._jobs([run for run, place in by_run.items() if known[place][0] in TOLD_BY_JOBS])
+        ways: list[Found] = []
+        for run, place in by_run.items():
+            state, _, steps, _, _ = known[place]
+            ways.append((_after(state, jobs.get(run)), False, steps + 1, level[place], run))
+        for place, id_ in self._pick(EdgeRow, "version_id", "run_id", list(by_run), role="out"):
+            yield id_, ways[place]
 
-    def _learn(self, runs: Iterable[str]) -> None:
-        unknown = [run for run in runs if run not in self.jobs]
-        for some in _chunks(unknown):
-            self.jobs |= {row.run_id: row.job_type for row in self.views.gather(RunRow, "run_id", some, at=self.at)}
+    def _referring(self, level: list[str], known: list[Found]) -> Iterator[tuple[str, Found]]:
+        """Yield what refers to versions of this level."""
+        for place, id_ in self._pick(SourceRow, "version_id", "source_id", level):
+            state, partly, steps, _, run = known[place]
+            yield id_, (UNKNOWN if partly else state, partly, steps + 1, level[place], run)
+
+    def _jobs(self, runs: list[str]) -> dict[str, str | None]:
+        return {runs[place]: job for place, job in self._pick(RunRow, "job_type", "run_id", runs)}
+
+    def _pick(self, kind: type[Row], cell: str, column: str, ids: list[str], **equal: str) -> Iterator[tuple[int, Any]]:
+        for start in range(0, len(ids), CHUNK):
+            for place, value in self.views.pick(kind, cell, column, ids[start : start + CHUNK], at=self.at, **equal):
+                yield start + place, value
 
 
-def of_subject(views: Views, subject_id: str, at: int | None = None) -> list[Reached]:
-    """Return every version that the data of a person may have gone into, the strongest and nearest first."""
+def of_subject(views: Views, subject_id: str, at: int | None = None) -> Iterator[Reached]:
+    """Yield every version that the data of a person may have gone into, the strongest and nearest first."""
     walk = _Walk(views, at)
     walk.begin(attached(views, subject_id, at))
-    return sorted(walk.found.values(), key=lambda each: (each.state, each.steps, each.version_id))
+    shelves: dict[tuple[int, int], list[str]] = {}
+    for id_, (state, _, steps, _, _) in walk.found.items():
+        shelves.setdefault((state, steps), []).append(id_)
+    for place in sorted(shelves):
+        for id_ in sorted(shelves[place]):
+            state, partly, steps, before, run_id = walk.found[id_]
+            yield Reached(id_, STATES[state], steps, before or None, run_id or None, partly)
 
 
 def attached(views: Views, subject_id: str, at: int | None = None) -> Iterator[Reached]:
@@ -118,20 +144,20 @@ def attached(views: Views, subject_id: str, at: int | None = None) -> Iterator[R
         yield Reached(id_, State.CONTAINS, 0, partly=True)
 
 
-def _rank(reached: Reached) -> tuple[int, int, str]:
-    return reached.state, reached.steps, reached.version_id
+def _found(reached: Reached) -> Found:
+    return int(reached.state), reached.partly, reached.steps, reached.before or "", reached.run_id or ""
 
 
-def _after(before: State, job: str | None) -> State:
+def _rank(version_id: str, found: Found) -> tuple[int, int, str]:
+    return found[0], found[2], version_id
+
+
+@lru_cache(maxsize=1024)
+def _after(before: int, job: str | None) -> int:
     """Return what a run of a kind makes of what it used; what is not known to be otherwise is unknown."""
     kind = (job or "").lower()
-    if kind.startswith(TRAINING) and before in {State.CONTAINS, State.TRAINED_ON}:
-        return State.TRAINED_ON
-    if kind.startswith(EVALUATING) and before is State.CONTAINS:
-        return State.EVALUATED_ON
-    return State.UNKNOWN
-
-
-def _chunks(ids: list[str]) -> Iterator[list[str]]:
-    for start in range(0, len(ids), CHUNK):
-        yield ids[start : start + CHUNK]
+    if kind.startswith(TRAINING) and before in TOLD_BY_JOBS:
+        return int(State.TRAINED_ON)
+    if kind.startswith(EVALUATING) and before == State.CONTAINS:
+        return int(State.EVALUATED_ON)
+    return UNKNOWN

@@ -485,6 +485,11 @@ class Views(Protocol):
         *column* with *equal* is the key, or what a lookup asks to be equal; a value of ``None`` finds nothing.
         """
 
+    def pick(
+        self, kind: type[Row], cell: str, column: str, values: Sequence[str], /, *, at: int | None = None, **equal: Cell
+    ) -> list[tuple[int, Any]]:
+        """Return one cell of each row that ``gather`` finds, after the place of its value in *values*, from 0."""
+
     def count(self, kind: type[Row], /, *, order: str, at: int | None = None, **equal: Cell) -> int:
         """Return how many rows a lookup has."""
 

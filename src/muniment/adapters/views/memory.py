@@ -287,6 +287,17 @@ class MemoryViews:
         groups = (shelf.group(found, tuple(each[name] for name in found.equal), at) for each in wanted)
         return [place[2].row for places in groups for place in places]
 
+    def pick(
+        self, kind: type[Row], cell: str, column: str, values: Sequence[str], /, *, at: int | None = None, **equal: Cell
+    ) -> list[tuple[int, Any]]:
+        """Return one cell of the rows of many values of one column, after the places of these, in any order."""
+        name = shape.picked(kind, cell)
+        return [
+            (place, getattr(row, name))
+            for place, value in enumerate(values)
+            for row in self.gather(kind, column, (value,), at=at, **equal)
+        ]
+
     def count(self, kind: type[Row], /, *, order: str, at: int | None = None, **equal: Cell) -> int:
         """Return how many rows a lookup has."""
         found = shape.lookup(kind, tuple(equal), order)

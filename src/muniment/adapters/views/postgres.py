@@ -181,6 +181,16 @@ class PostgresViews:
         rows = self._rows(wanted.sql, wanted.bind((many, *others), at)) if many else []
         return [kind(*row) for row in rows]
 
+    def pick(
+        self, kind: type[Row], cell: str, column: str, values: Sequence[str], /, *, at: int | None = None, **equal: Cell
+    ) -> list[tuple[int, Any]]:
+        """Return one cell of the rows of many values of one column, after the places of these, in any order."""
+        nothing, others = _apart(equal)
+        wanted = plan(kind).pick(cell, column, tuple(equal), nothing, past=at is not None)
+        many = shape.among(values)
+        rows = self._rows(wanted.sql, wanted.bind((many, *others), at)) if many else []
+        return cast("list[tuple[int, Any]]", rows)
+
     def count(self, kind: type[Row], /, *, order: str, at: int | None = None, **equal: Cell) -> int:
         """Return how many rows a lookup has."""
         nothing, values = _apart(equal)

@@ -9,6 +9,7 @@ no index knows IS NOT DISTINCT FROM.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Final
 
 from attrs import field, frozen
 
@@ -83,6 +84,7 @@ class Plan:
     selects: dict[tuple[tuple[str, ...], str, bool, bool, bool, frozenset[str]], Select] = field(factory=dict)
     counts: dict[tuple[tuple[str, ...], str, bool, frozenset[str]], Select] = field(factory=dict)
     gathers: dict[tuple[str, tuple[str, ...], frozenset[str], bool], Select] = field(factory=dict)
+    picks: dict[tuple[str, str, tuple[str, ...], frozenset[str], bool], Select] = field(factory=dict)
 
     def patch(self, names: tuple[str, ...]) -> str:
         """Return the insert of a copy of the row just closed that differs in *names*, given in field order."""
@@ -118,6 +120,13 @@ class Plan:
         if wanted not in self.gathers:
             self.gathers[wanted] = _gather(self.kind, column, names, nothing, past=past)
         return self.gathers[wanted]
+
+    def pick(self, cell: str, column: str, names: tuple[str, ...], nothing: frozenset[str], *, past: bool) -> Select:
+        """Return the statement for one cell of the rows of many values, after the place of each value in the array."""
+        wanted = (cell, column, names, nothing, past)
+        if wanted not in self.picks:
+            self.picks[wanted] = _pick(self.kind, cell, column, names, nothing, past=past)
+        return self.picks[wanted]
 
     def count(self, names: tuple[str, ...], order: str, nothing: frozenset[str], *, past: bool) -> Select:
         """Return the statement for the number of rows of a lookup."""
@@ -211,12 +220,35 @@ def _select(
 
 
 def _gather(kind: type[Row], column: str, names: tuple[str, ...], nothing: frozenset[str], *, past: bool) -> Select:
+    many = f"ANY(ARRAY(SELECT value::{_plain(kind, column)} FROM {EACH.format('(value)')}))"
+    select = f"SELECT {listed(shape.columns(kind))} FROM {quoted(kind.table.name)}"
+    return _of_many(kind, select, f"{quoted(column)} = {many}", (column, *names), nothing, past=past)
+
+
+def _pick(
+    kind: type[Row], cell: str, column: str, names: tuple[str, ...], nothing: frozenset[str], *, past: bool
+) -> Select:
+    table = quoted(kind.table.name)
+    each = EACH.format("(value, nth)").replace(" AS ", " WITH ORDINALITY AS ")
+    select = f"SELECT nth - 1, {table}.{quoted(shape.picked(kind, cell))} FROM {each} CROSS JOIN {table}"
+    among = f"{table}.{quoted(column)} = each.value::{_plain(kind, column)}"
+    return _of_many(kind, select, among, (column, *names), nothing, past=past)
+
+
+EACH: Final = "json_array_elements_text(%s::json) AS each{}"
+
+
+def _plain(kind: type[Row], column: str) -> str:
+    return "bigint" if column in shape.integers(kind) else "text"
+
+
+def _of_many(
+    kind: type[Row], select: str, among: str, names: tuple[str, ...], nothing: frozenset[str], *, past: bool
+) -> Select:
+    """Return a statement for the rows of which one column, the first of *names*, is *among* many values."""
     shape.require_past(kind, past=past)
-    shape.gathered(kind, (column, *names))
-    type_ = "bigint" if column in shape.integers(kind) else "text"
-    many = f"ANY(ARRAY(SELECT value::{type_} FROM json_array_elements_text(%s::json) AS each(value)))"
-    where = " AND ".join([f"{quoted(column)} = {many}", *_wanted(kind, names, nothing)])
-    rows = f"SELECT {listed(shape.columns(kind))} FROM {quoted(kind.table.name)} WHERE {where}"
+    shape.gathered(kind, names)
+    rows = f"{select} WHERE {' AND '.join([among, *_wanted(kind, names[1:], nothing)])}"
     if not past:
         return Select(f"{rows} AND {LIVE}", "v")
     live = f"{rows} AND {LIVE} AND from_seq <= %s"

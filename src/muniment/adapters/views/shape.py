@@ -91,9 +91,11 @@ def within(cell: Cell) -> Cell:
 
 
 def among(values: Collection[Cell]) -> str | None:
-    """Return as a JSON array those of many values that a column can hold, each once; ``None`` if there are none."""
-    known = [value for value in dict.fromkeys(values) if value is not None and can_be_held(value)]
-    return json.dumps(known) if known else None
+    """Return values as a JSON array, with null for what no column can hold; ``None`` if there are no values."""
+    text = json.dumps(list(values))
+    if set(map(type, values)) != {str} or "\\u" in text:
+        text = json.dumps([value if can_be_held(value) else None for value in values])
+    return text if values else None
 
 
 def holding(found: Iterable[Sequence[Any]], at: int | None) -> Sequence[Any] | None:
@@ -103,6 +105,14 @@ def holding(found: Iterable[Sequence[Any]], at: int | None) -> Sequence[Any] | N
         if end is None if at is None else begin <= at and (end is None or at < end):
             return row[:-2]
     return None
+
+
+def picked(kind: type[Row], cell: str) -> str:
+    """Return the name of a column to be picked; ValueError if the table has none such."""
+    if cell not in columns(kind):
+        msg = f"{kind.table.name} has no column called {cell!r} — see muniment.domain.rows"
+        raise ValueError(msg)
+    return cell
 
 
 @once

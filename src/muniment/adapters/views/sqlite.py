@@ -163,6 +163,14 @@ class SqliteViews:
         rows = self._rows(wanted.sql, wanted.bind((many, *equal.values()), at)) if many else []
         return [kind(*row) for row in rows]
 
+    def pick(
+        self, kind: type[Row], cell: str, column: str, values: Sequence[str], /, *, at: int | None = None, **equal: Cell
+    ) -> list[tuple[int, Any]]:
+        """Return one cell of the rows of many values of one column, after the places of these, in any order."""
+        wanted = plan(kind).pick(cell, column, tuple(equal), past=at is not None)
+        many = shape.among(values)
+        return self._rows(wanted.sql, wanted.bind((many, *equal.values()), at)) if many else []
+
     def count(self, kind: type[Row], /, *, order: str, at: int | None = None, **equal: Cell) -> int:
         """Return how many rows a lookup has."""
         wanted = plan(kind).count(tuple(equal), order, past=at is not None)

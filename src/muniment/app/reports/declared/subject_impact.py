@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final
 
 from muniment.app import impact
@@ -24,8 +25,8 @@ def rows(scope: Scope) -> Iterator[Cells]:
     subjects = [scope.about] if scope.about else [row.subject_id for row in scope.each(DataSubjectRow, "registered_at")]
     for subject_id in subjects:
         reached = impact.of_subject(scope.store.views, subject_id, scope.at)
-        for start in range(0, len(reached), CHUNK):
-            yield from _told(scope, subject_id, reached[start : start + CHUNK])
+        while some := list(islice(reached, CHUNK)):
+            yield from _told(scope, subject_id, some)
 
 
 def _told(scope: Scope, subject_id: str, reached: list[Reached]) -> Iterator[Cells]:
