@@ -221,6 +221,30 @@ def test_a17_only_rows_of_a_projection(site: Site) -> None:
     assert site.with_checkpoint() == []
 
 
+QUIET = "CREATE FUNCTION {0}.quiet() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'"
+
+
+@pytest.mark.parametrize(
+    ("added", "told"),
+    [
+        (
+            f"{QUIET}; CREATE TRIGGER q BEFORE INSERT ON {{0}}.leaves EXECUTE FUNCTION {{0}}.quiet()",
+            "trigger q to leaves",
+        ),
+        ("CREATE RULE r AS ON DELETE TO {0}.events DO INSTEAD NOTHING", "rule r to events"),
+        ("CREATE POLICY p ON {0}.events USING (seq <> 3)", "policy p to events"),
+    ],
+    ids=["trigger", "rule", "policy"],
+)
+def test_what_was_added_to_the_tables_in_postgresql_is_named(added: str, told: str) -> None:
+    url = running().url()
+    with closing(postgres_ledger(url, Clock())) as ledger:
+        append(ledger, StreamId("aa" * 16), created("p"))
+        assert list(ledger.verify()) == []
+        running().sql(added.format(Address.parse(url, "x").schema))
+        assert list(ledger.verify()) == [f"the ledger's tables were changed: somebody added the {told}"]
+
+
 def test_a15_eight_writers_of_whom_some_are_refused_leave_no_gap(site: Site) -> None:
     def write(number: int) -> None:
         stream = StreamId(f"{number:02x}" * 16)

@@ -31,7 +31,7 @@ from muniment.adapters.ledger.postgres_desk import (
 )
 from muniment.adapters.ledger.postgres_pages import in_postgres
 from muniment.adapters.ledger.postgres_projected import PostgresProjected
-from muniment.adapters.ledger.postgres_schema import PostgresRows, open_tables
+from muniment.adapters.ledger.postgres_schema import PostgresRows, check_schema, open_tables
 from muniment.adapters.ledger.projecting import SqlProjections
 from muniment.adapters.ledger.record import Record, leaf_content, recorded, whole
 from muniment.adapters.ledger.refolding import NEAR, Fresh, MadeRows
@@ -287,6 +287,7 @@ class PostgresLedger:
         """Check events against leaves, leaves against the head, rows against a fresh fold."""
         try:
             with self.moment() as cursor, self.moment(cursor) as other:
+                yield from check_schema(cursor)
                 yield from self._check_events(cursor)
                 with self._made(asking(cursor)) as made, left(self.rows.dump(other)) as live:
                     yield from check_rows(live, self.made_rows.dump(made))

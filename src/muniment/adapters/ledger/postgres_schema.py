@@ -150,6 +150,21 @@ def _upgrade(cursor: Cursor, found: int, remake: Remake) -> None:
         raise schema.cannot_be_written(found) from error
 
 
+_ADDED: Final = """
+    SELECT 'trigger', tgname, relname FROM pg_trigger JOIN pg_class c ON c.oid = tgrelid
+    WHERE NOT tgisinternal AND relnamespace = current_schema()::regnamespace
+    UNION ALL SELECT 'rule', rulename, relname FROM pg_rewrite JOIN pg_class c ON c.oid = ev_class
+    WHERE rulename <> '_RETURN' AND relnamespace = current_schema()::regnamespace
+    UNION ALL SELECT 'policy', polname, relname FROM pg_policy JOIN pg_class c ON c.oid = polrelid
+    WHERE relnamespace = current_schema()::regnamespace ORDER BY 1, 2, 3"""
+
+
+def check_schema(cursor: Cursor) -> Iterator[str]:
+    """Yield a line for each trigger, rule and policy: we make none, and they change what is written or read."""
+    for kind, name, table in cursor.execute(_ADDED.encode()).fetchall():
+        yield f"the ledger's tables were changed: somebody added the {kind} {name} to {table}"
+
+
 INSERT_TILES: Final = (
     "INSERT INTO tiles (level, number, hash) SELECT * FROM unnest(%s::smallint[], %s::bigint[], %s::bytea[])"
 )
