@@ -5,12 +5,14 @@ from __future__ import annotations
 import random
 import shutil
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from muniment.adapters.ledger.schema import newest
+from muniment.adapters.ledger.sqlite_errors import storage_errors
 from muniment.domain.errors import CorruptError, MunimentError, StorageError
 from muniment.domain.ports import Outcome
 from muniment.domain.redaction import lost_words
@@ -158,3 +160,40 @@ def test_a_redaction_that_was_changed_is_named_and_nothing_in_it_is_believed(tmp
         found = list(ledger.verify())
     assert found[0] == "event 2 was changed: it does not match its leaf"
     assert found[1] == lost_words(1)
+
+
+def test_text_that_is_none_is_damage_and_is_not_quoted(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    with closing(sqlite_ledger(path, Dial())) as ledger:
+        append(ledger, P, created("p"))
+        with closing(sqlite3.connect(path)) as connection, connection:
+            for column, table in (("name", "projects"), ("source", "events")):
+                connection.execute(f"UPDATE {table} SET {column} = CAST(x'736563726574ff' AS TEXT)")  # noqa: S608
+        acts: list[Callable[[], object]] = [
+            lambda: ledger.views.find(ProjectRow, project_id=str(P)),
+            lambda: list(ledger.dump()),
+            lambda: list(ledger.read()),
+        ]
+        for act in acts:
+            with pytest.raises(StorageError, match="muniment fsck") as caught:
+                act()
+            assert "secret" not in str(caught.value)
+        assert "does not hold what it should" in "".join(ledger.verify())
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (sqlite3.SQLITE_NOMEM, "not enough memory"),
+        (sqlite3.SQLITE_LOCKED, "another program"),
+        (sqlite3.SQLITE_BUSY | 2 << 8, "another program"),
+        (sqlite3.SQLITE_IOERR, "check the disk"),
+        (sqlite3.SQLITE_CORRUPT, "is damaged"),
+    ],
+)
+def test_nothing_is_called_damaged_that_is_not(code: int, said: str) -> None:
+    failure = sqlite3.OperationalError("x")
+    failure.sqlite_errorcode = code
+    with pytest.raises(StorageError, match=said) as caught, storage_errors():
+        raise failure
+    assert isinstance(caught.value, CorruptError) == (code == sqlite3.SQLITE_CORRUPT)

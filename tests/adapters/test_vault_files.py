@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from muniment.adapters.vault import database
 from muniment.adapters.vault.sqlite import SqliteVault
 from muniment.domain.errors import CorruptError, KeyFileError, StorageError, StorageFullError
 from muniment.domain.ports import SlotDraft
@@ -187,3 +190,14 @@ def test_a_damaged_key_can_be_destroyed(vault: SqliteVault, folder: Path) -> Non
     sql(folder / "keys.sqlite3", "UPDATE data_keys SET wrapped = x'00'")
     assert vault.destroy(OWNER) == 1
     assert vault.data_keys() == []
+
+
+def test_a_database_that_somebody_else_holds_is_not_a_matter_of_its_folder(
+    vault: SqliteVault, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0)
+    vault.keyed("login", "ada")
+    with closing(sqlite3.connect(folder / "vault.sqlite3", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StorageError, match="another program kept the vault locked"):
+            vault.remember("login", "ada", "id")

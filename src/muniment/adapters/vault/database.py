@@ -101,6 +101,9 @@ def storage_errors(what: str) -> Iterator[None]:
         if any(name.startswith(corrupt) for corrupt in _CORRUPT):
             msg = f"{what} is damaged ({error}) — restore it from its backup"
             raise CorruptError(msg) from error
+        if name.startswith("SQLITE_BUSY"):
+            msg = f"another program kept {what} locked for a minute — end it and try again"
+            raise StorageError(msg) from error
         msg = f"{what} cannot be used ({error}) — check its folder's owner, mode and free space"
         raise StorageError(msg) from error
     except OSError as error:

@@ -183,5 +183,5 @@ class SqliteViews:
         except (OverflowError, UnicodeEncodeError):
             return []  # a value that no column can hold equals none
         except sqlite3.Error as error:
-            msg = "the rows of the ledger cannot be read"
+            msg = "the rows of the ledger cannot be read — run `muniment fsck`, which says what is damaged"
             raise StorageError(msg) from error
