@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
-from attrs import evolve
+from attrs import evolve, frozen
 
 from muniment.app import bootstrap, catalog, collect, condemning, config, directory, leases, manifests, names
 from muniment.app.catalog import Found
@@ -20,7 +21,7 @@ from muniment.app.store import Store
 from muniment.app.upload import log_contents, rescue, upload
 from muniment.domain.errors import CorruptError, InvalidNameError, LeaseExpiredError, NotFoundError, StorageError
 from muniment.domain.manifest import Entry
-from muniment.domain.ports import Transaction
+from muniment.domain.ports import BlobResult, BlobSource, BlobStore, Transaction
 from muniment.domain.rows import ProjectRow
 from muniment.domain.values import Digest, Json
 from tests.told import Told
@@ -243,8 +244,44 @@ def test_blobs_that_are_being_deleted_are_waited_for(store: Store, monkeypatch: 
             forget(store, condemning.CONDEMNED)
 
     monkeypatch.setattr(time, "sleep", pause)
-    assert rescue(store, {hexed(b"a"), hexed(b"b"), hexed(b"c")}) == {hexed(b"a")}
+    with store.ledger.alone():  # who deletes them
+        assert rescue(store, {hexed(b"a"), hexed(b"b"), hexed(b"c")}) == {hexed(b"a")}
     assert pauses == [0.01, 0.02, 0.04]
+
+
+def test_blobs_whose_deleter_has_died_are_waited_for_no_longer(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    condemn(store, hexed(b"a"), state="deleting")
+    pauses: list[float] = []
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    assert rescue(store, {hexed(b"a")}) == {hexed(b"a")}
+    assert pauses == [0.01]
+    assert condemned(store) == {}
+
+
+def test_what_is_there_of_a_manifest_is_rescued_before_anybody_counts_on_it(
+    store: Store, project: ProjectRow, staging: Staging
+) -> None:
+    log_contents(store, project, [staging.add_bytes("a", b"a")], named("one"))
+    blobs = [digest for digest, _ in store.blobs.list()]
+    condemn(store, *blobs)
+
+    @frozen
+    class Looked:
+        """Blobs, of which those that are found there must not be condemned at that moment."""
+
+        inner: BlobStore
+
+        def put_many(self, sources: Iterable[BlobSource]) -> Iterator[BlobResult]:
+            for result in self.inner.put_many(sources):
+                assert result.done or result.digest not in condemned(store)
+                yield result
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.inner, name)
+
+    looked = cast("BlobStore", Looked(store.blobs))
+    log_contents(evolve(store, blobs=looked), project, [staging.add_bytes("a", b"a")], named("two"))
+    assert condemned(store) == {}
 
 
 def test_parts_of_a_manifest_that_were_deleted_are_written_again(
@@ -259,7 +296,8 @@ def test_parts_of_a_manifest_that_were_deleted_are_written_again(
         forget(store, condemning.CONDEMNED)
 
     monkeypatch.setattr(time, "sleep", collected)
-    logged = log_contents(store, project, [staging.add_bytes("a", b"a")], named("two"))
+    with store.ledger.alone():  # who deletes them
+        logged = log_contents(store, project, [staging.add_bytes("a", b"a")], named("two"))
     assert read(store, logged) == {"a": b"a"}
 
 

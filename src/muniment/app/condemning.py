@@ -22,7 +22,8 @@ from muniment.domain.values import Digest, Json, Micros
 
 CONDEMNED: Final = "condemned"
 DELETING: Final = "deleting"
-DELETING_LASTS: Final[Micros] = 10 * 60 * 1_000_000
+DELETING_LASTS: Final[Micros] = 24 * 3600 * 1_000_000
+"""After so long it is forgotten that something was being deleted, whatever became of whoever did it."""
 PAUSE_SECONDS: Final = 0.05
 
 
@@ -77,6 +78,7 @@ def condemned(store: Store, dead: dict[str, Dead], wait: float) -> Condemned | N
 
     What turns out to be needed by then is spared.
     """
+    take_over(store, [each for each, row in store.ledger.scratch.items(CONDEMNED) if row["state"] == DELETING])
     epoch = condemn(store, dead)
     if not sessions_ended(store, epoch, wait):
         return None
@@ -102,6 +104,14 @@ def condemn(store: Store, dead: Iterable[str]) -> int:
         return epoch
 
     return store.ledger.work(acting)
+
+
+def take_over(store: Store, dying: Collection[str]) -> None:
+    """Forget that blobs are being deleted, if whoever did it has died: while they are, somebody has the turn."""
+    rows = {each: store.ledger.scratch.get(CONDEMNED, each) for each in dying}
+    if rows and not store.ledger.deleting():
+        for each, row in rows.items():
+            spare(store, [each], row)
 
 
 def sessions_ended(store: Store, epoch: int, wait: float) -> bool:

@@ -118,8 +118,12 @@ class Disposing:
 
     def spare_others(self) -> None:
         """Take back the condemnation of what was not tried, because something that goes before it could not go."""
-        ours = {"state": CONDEMNED, "epoch": self.condemned.epoch}
-        spare(self.store, sorted(self.condemned.dead.keys() - self.tried), ours)
+        spare(self.store, sorted(self.condemned.dead.keys() - self.tried), self._ours)
+
+    @property
+    def _ours(self) -> Json:
+        """The row of a blob that neither a session nor a later collection has taken from us."""
+        return {"state": CONDEMNED, "epoch": self.condemned.epoch}
 
     def done(self, marks: Iterable[str]) -> bool:
         """Whether none of these is left but what a lock of its store holds, or somebody wants again."""
@@ -134,14 +138,20 @@ class Disposing:
         dead = {each: self.condemned.dead[each] for each in batch}
         site = dead[batch[0]].site
         gone: list[Gone] = []
-        try:
-            dying = begin_deleting(self.store, batch, self.condemned.epoch, self._held)
-            self.spared.update(each for each in batch if each not in dying and each not in self.held)
-            results = {result.digest: result for result in site.blobs.delete_many(dead[each].digest for each in dying)}
-            gone = self._seen(site, [dead[each] for each in dying], results)
-        finally:  # whoever waits for one of them goes on, also when this is interrupted
-            mine = {"state": DELETING, "epoch": self.condemned.epoch}
-            spare(self.store, batch, mine, lambda scratch: self.told(scratch, gone))
+        if not any(each == self._ours for each in (self.store.ledger.scratch.get(CONDEMNED, it) for it in batch)):
+            self.spared.update(batch)
+            return
+        with self.store.ledger.alone() as require_turn:  # another machine may carry on what is deleted here
+            try:
+                dying = begin_deleting(self.store, batch, self.condemned.epoch, self._held)
+                self.spared.update(each for each in batch if each not in dying and each not in self.held)
+                deleted = site.blobs.delete_many(dead[each].digest for each in dying)
+                seen = self._seen(site, [dead[each] for each in dying], {result.digest: result for result in deleted})
+                require_turn()
+                gone = seen
+            finally:  # whoever waits for one of them goes on, also when this is interrupted
+                mine = {"state": DELETING, "epoch": self.condemned.epoch}
+                spare(self.store, batch, mine, lambda scratch: self.told(scratch, gone))
         self.gone |= {each.dead.mark: each for each in gone}
         self.progress.done(len(gone), sum(each.dead.size for each in gone))
 

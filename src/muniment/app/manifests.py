@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Callable, Collection, Container, Iterable, Iterator
 from functools import cached_property
 from hashlib import sha256
 from itertools import islice
@@ -77,18 +77,24 @@ class Difference:
         return "removed" if self.after is None else "changed"
 
 
-def write(blobs: BlobStore, codec: ManifestCodec, entries: Iterable[Entry]) -> Written:
+def write(
+    blobs: BlobStore,
+    codec: ManifestCodec,
+    entries: Iterable[Entry],
+    wants: Callable[[Collection[Digest]], None] = lambda _digests: None,
+) -> Written:
     """Store the manifest of *entries*, which come sorted by path, a few leaves at a time.
 
-    Leaves that are stored already, by any version, are not stored again.
+    Leaves that are stored already, by any version, are not stored again. *wants* is told of what will be needed just
+    before it is looked for.
     """
     records: list[LeafRecord] = []
     encoded = (_encoded(codec, leaf) for leaf in leaves(entries))
     while batch := list(islice(encoded, BATCH)):
-        _put(blobs, [source for _, sources in batch for source in sources])
+        _put(blobs, [source for _, sources in batch for source in sources], wants)
         records += [record for record, _ in batch]
     index = _source(codec.encode_index(records))
-    _put(blobs, [index])
+    _put(blobs, [index], wants)
     stored = [digest for record in records for digest in (record.rows, record.annex) if digest is not None]
     return Written(
         _digest(records),
@@ -260,7 +266,8 @@ def _source(content: bytes) -> BlobSource:
     return BlobSource(Digest(sha256(content).hexdigest()), len(content), content)
 
 
-def _put(blobs: BlobStore, sources: list[BlobSource]) -> None:
+def _put(blobs: BlobStore, sources: list[BlobSource], wants: Callable[[Collection[Digest]], None]) -> None:
+    wants([source.digest for source in sources])
     failures = [result.error for result in blobs.put_many(sources) if result.error is not None]
     if failures:
         raise failures[0]

@@ -260,7 +260,9 @@ class _Carrying:
         self._copy(lease, sorted(missing))
         wrong = self._unverified(lease, batch)
         if again := [digest for digest in wrong if digest not in missing]:
-            for result in self.target.delete_many(again):
+            with self.store.ledger.alone():
+                results = list(self.target.delete_many(again))
+            for result in results:
                 if result.error is not None:
                     raise result.error
             self._copy(lease, again)

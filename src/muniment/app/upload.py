@@ -12,7 +12,7 @@ from attrs import define
 
 from muniment.app import fence, leases, manifests
 from muniment.app.carrying import Carrier
-from muniment.app.condemning import CONDEMNED
+from muniment.app.condemning import CONDEMNED, take_over
 from muniment.app.leases import Lease
 from muniment.app.log_artifact import Draft, Logged, PlaceMovedError, log
 from muniment.app.manifests import Manifest, Removed, Written
@@ -112,7 +112,7 @@ def rescue(store: Store, digests: Collection[Digest]) -> frozenset[Digest]:
     """Take back the condemnation of blobs that are wanted again; return those that came too late, which are gone.
 
     They are meant in the place where *store* puts them. For a blob that is being deleted at this moment, wait until
-    that is over.
+    that is over; if whoever did it has died, that is at once.
     """
     return rescue_at(store, store.places.key(store.scope.place) if store.scope else OWN, digests)
 
@@ -127,6 +127,7 @@ def rescue_at(store: Store, key: str, digests: Collection[Digest]) -> frozenset[
         condemned = store.ledger.work(_Reprieve(condemned))
         gone |= condemned
         if condemned:
+            take_over(store, condemned)
             time.sleep(seconds)
             seconds = min(2 * seconds, LONGEST_PAUSE)
     return frozenset(marks[each] for each in gone)
@@ -162,12 +163,12 @@ class _Session:
     others: tuple[BlobStore, ...]
 
     def write(self, entries: Callable[[], Iterator[Entry]]) -> Written:
-        """Store the manifest; again, if a part of it that was there is being deleted."""
-        while True:
-            written = manifests.write(self.store.blobs, self.store.codec, entries())
-            self._renew()
-            if not rescue(self.store, written.blobs):
-                return written
+        """Store the manifest. A part of it that is there already is rescued before anybody counts on it."""
+        return manifests.write(self.store.blobs, self.store.codec, entries(), self._wants)
+
+    def _wants(self, digests: Collection[Digest]) -> None:
+        rescue(self.store, digests)
+        self._renew()
 
     def put(self, entries: Iterator[Entry], sources: dict[str, BlobSource], carrier: Carrier) -> None:
         """See to it that the bytes of entries are in the store."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from types import TracebackType
 from typing import Any, BinaryIO, Literal, Protocol, TypeAlias, TypeVar
 
 from attrs import field, frozen
@@ -530,6 +531,22 @@ class Scratch(Protocol):
         """Return keys with this prefix and their values, in the order of the keys."""
 
 
+class Turn(Protocol):
+    """The turn to delete, for as long as a ``with`` statement lasts.
+
+    What that is given is called before anything is concluded from what was deleted: StorageError if somebody else may
+    have had a turn meanwhile.
+    """
+
+    def __enter__(self) -> Callable[[], None]:
+        """Wait for it."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> bool | None:
+        """Leave it to the next."""
+
+
 class Ledger(Protocol):
     """The append-only record of everything that happened, with the projections' rows beside it.
 
@@ -556,6 +573,15 @@ class Ledger(Protocol):
     @property
     def scratch(self) -> Scratch:
         """The committed scratch rows, for reading."""
+
+    def alone(self) -> Turn:
+        """Be the only one who deletes blobs, of all who share this ledger, on whichever machine; others wait.
+
+        Whoever ends, however that is, leaves it to the next. Nothing is transacted any less meanwhile.
+        """
+
+    def deleting(self) -> bool:
+        """Whether somebody has the turn to delete at this moment."""
 
     def head(self) -> Head:
         """Return size and root as committed now."""

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from attrs import define, field
 
@@ -76,6 +76,48 @@ class GroupCommit:
             raise
 
 
+TURN: Final = ".deleting.lock"
+"""What the file is called that whoever deletes blobs has locked."""
+
+
+@contextmanager
+def turn(path: Path) -> Iterator[Callable[[], None]]:
+    """Be the only thread and process that has locked this file; the kernel lets go of it with the process."""
+    with _locked(path, fcntl.LOCK_EX):
+        yield lambda: None  # nobody takes it from us
+
+
+def is_taken(path: Path) -> bool:
+    """Whether a thread or process has locked this file."""
+    try:
+        with _locked(path, fcntl.LOCK_SH | fcntl.LOCK_NB):
+            return False
+    except BlockingIOError:
+        return True
+
+
+@contextmanager
+def _locked(path: Path, how: int) -> Iterator[None]:
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise _unopened(path, error) from error
+    try:
+        fcntl.flock(handle, how)
+        try:
+            yield
+        finally:
+            fcntl.flock(handle, fcntl.LOCK_UN)  # a child of ours may have the same open file
+    finally:
+        os.close(handle)
+
+
+def _unopened(path: Path, error: OSError) -> StorageError:
+    return StorageError(
+        f"{path.name} cannot be opened ({error.strerror}) — check the permissions of the folder it is in"
+    )
+
+
 @define(eq=False)
 class ProcessLock:
     """A lock file, which the kernel lets go of when the process ends, however it ends.
@@ -112,9 +154,7 @@ class ProcessLock:
             try:
                 self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             except OSError as error:
-                name, why = self.path.name, error.strerror
-                msg = f"{name} cannot be opened ({why}) — check the permissions of the folder it is in"
-                raise StorageError(msg) from error
+                raise _unopened(self.path, error) from error
             self._process = os.getpid()
         return self._handle
 

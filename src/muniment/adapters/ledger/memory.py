@@ -6,6 +6,7 @@ import copy
 import secrets
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
 from attrs import define, evolve, field
@@ -193,6 +194,7 @@ class MemoryLedger:
     _tip: Tip = field(factory=lambda: Tip(Frontier(), 0))
     behind: Behind = field(factory=Behind)
     _lock: threading.RLock = field(factory=threading.RLock)
+    _turn: threading.Lock = field(factory=threading.Lock)
 
     @property
     def lock(self) -> threading.RLock:
@@ -233,6 +235,16 @@ class MemoryLedger:
         """Return size and root."""
         frontier = self._tip.frontier
         return Head(frontier.size, frontier.root(), self._tip.recorded_at)
+
+    @contextmanager
+    def alone(self) -> Iterator[Callable[[], None]]:
+        """Be the only thread that deletes blobs."""
+        with self._turn:
+            yield lambda: None
+
+    def deleting(self) -> bool:
+        """Whether a thread deletes blobs at this moment."""
+        return self._turn.locked()
 
     def engine(self) -> Engine:
         """Return what keeps the ledger."""

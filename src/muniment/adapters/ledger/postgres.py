@@ -32,6 +32,7 @@ from muniment.adapters.ledger.postgres_desk import (
 from muniment.adapters.ledger.postgres_pages import in_postgres
 from muniment.adapters.ledger.postgres_projected import PostgresProjected
 from muniment.adapters.ledger.postgres_schema import PostgresRows, check_schema, open_tables
+from muniment.adapters.ledger.postgres_turn import is_taken, turn
 from muniment.adapters.ledger.projecting import SqlProjections
 from muniment.adapters.ledger.record import Record, leaf_content, recorded, whole
 from muniment.adapters.ledger.refolding import NEAR, Fresh, MadeRows
@@ -39,7 +40,7 @@ from muniment.adapters.ledger.tiles import ALL as ALL_TILES
 from muniment.adapters.ledger.verify import check_pages, check_rows, root_of
 from muniment.adapters.postgres import Address, Connections, Cursor, storage_errors
 from muniment.domain.errors import CorruptError, StorageError
-from muniment.domain.ports import Command, Decide, Engine, Fold, Head, Receipt, Recorded, Scratch, Views
+from muniment.domain.ports import Command, Decide, Engine, Fold, Head, Receipt, Recorded, Scratch, Turn, Views
 from muniment.domain.proof import LeafContent
 from muniment.domain.rows import ROWS, Change, Row
 from muniment.domain.values import Micros, StreamId
@@ -120,6 +121,14 @@ class PostgresLedger:
                 fresh.fold(records(self._ask, fresh.position, size), noting=True)
             folded: int = self._group.submit(lambda desk: guarded(desk, lambda: take_place(desk, fresh)))
             return folded
+
+    def alone(self) -> Turn:
+        """Be the only one who deletes blobs, on whichever machine."""
+        return turn(self._connections)
+
+    def deleting(self) -> bool:
+        """Whether somebody deletes blobs at this moment, on whichever machine."""
+        return is_taken(self._connections)
 
     @property
     def projections(self) -> SqlProjections:

@@ -14,7 +14,7 @@ from attrs import define, field
 from eventsourcing.sqlite import SQLiteDatastore
 
 from muniment.adapters.ledger import beside, forking, schema
-from muniment.adapters.ledger.batching import GroupCommit, Waiting
+from muniment.adapters.ledger.batching import TURN, GroupCommit, Waiting, is_taken, turn
 from muniment.adapters.ledger.cargo import COMMANDS, SCRATCH, Cargo, paired, require_rows, unload
 from muniment.adapters.ledger.codec import Codec
 from muniment.adapters.ledger.core import COMMANDS_KEPT, Core, Only, OpenTransaction, Sheet, Tip, guarded
@@ -42,7 +42,7 @@ from muniment.adapters.ledger.tiles import ALL as ALL_TILES
 from muniment.adapters.ledger.verify import check_pages, check_rows, root_of
 from muniment.domain.errors import StorageError
 from muniment.domain.merkle import Frontier
-from muniment.domain.ports import Command, Decide, Engine, Fold, Head, Receipt, Recorded, Scratch, Views
+from muniment.domain.ports import Command, Decide, Engine, Fold, Head, Receipt, Recorded, Scratch, Turn, Views
 from muniment.domain.proof import LeafContent
 from muniment.domain.rows import ROWS
 from muniment.domain.values import Micros, StreamId
@@ -120,6 +120,14 @@ class SqliteLedger:
                     fresh.fold(records(self._reading(), fresh.position, size), noting=True)
             folded: int = self._group.submit(lambda desk: guarded(desk, lambda: take_place(desk, fresh)))
             return folded
+
+    def alone(self) -> Turn:
+        """Be the only one who deletes blobs."""
+        return turn(self.path.with_suffix(TURN))
+
+    def deleting(self) -> bool:
+        """Whether somebody deletes blobs at this moment."""
+        return is_taken(self.path.with_suffix(TURN))
 
     @property
     def projections(self) -> SqlProjections:
