@@ -9,11 +9,15 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from muniment.app import certificate, data_subjects, erasing_check, fence, requests
+from muniment.adapters import signing
+from muniment.app import certificate, data_subjects, erasing_check, exports, fence, requests, runs
 from muniment.app.bundles import check as check_bundle
 from muniment.app.erasing import Eraser, Step
+from muniment.app.proofs import Prover
+from muniment.app.verifying import Trust, verify
 from muniment.domain.data_subject import TargetKind
 from muniment.domain.errors import GoneError, InvalidValueError, NotFoundError, ProofError
+from muniment.domain.values import RunId
 from tests.app.scene import Scene
 from tests.app.test_erasing import ann, approved, erase, two
 
@@ -83,6 +87,26 @@ def test_its_bundle_can_be_checked_by_others(erased: tuple[Scene, str], tmp_path
     assert check_bundle(written.folder).text.startswith("report erasure-certificate")
     content = json.loads((written.folder / "certificate.json").read_text())
     assert certificate.check(scene.store, certificate.parse(content))
+
+
+def test_proofs_from_before_hold_and_exports_show_what_was_erased_as_invalidated(two: Scene, tmp_path: Path) -> None:
+    logged = two.log("ann-scan", "x-ray of ann", "ann-best", metadata={"who": "ann-meta"})
+    train = two.run("train")
+    runs.use(two.store, logged.version_id, RunId(train.run_id))
+    two.log("model", "weights", run=train)
+    data_subjects.attach(two.store, ann(two), TargetKind.ARTIFACT, logged.artifact_id)
+    prover, trust = Prover.of(two.store), Trust.of(signing.Notary(), two.store.signer.verifier_key())
+    files = [tmp_path / f"{seq}.tlog-proof" for seq in range(1, two.seq + 1)]
+    for seq, file in enumerate(files, 1):
+        file.write_text(prover.event(seq, words=True).render(), "utf-8", newline="")
+    before = [verify(file, trust) for file in files]
+    certified(two, erase(two))
+    assert [verify(file, trust) for file in files] == before
+    told = b"".join(exports.export(two.store, "prov", "model:v0"))
+    prov = json.loads(told)
+    gone = {each["prov:entity"] for each in prov["wasInvalidatedBy"].values()}
+    assert gone == {f"mu:entity-{logged.version_id}"}
+    assert b"ann" not in told
 
 
 def test_an_erased_entry_names_its_certificate(erased: tuple[Scene, str]) -> None:

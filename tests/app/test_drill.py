@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 from pathlib import Path
 from typing import Final
 
 import pytest
-from attrs import frozen
+from attrs import evolve, frozen
 
-from muniment.app import config
+from muniment.adapters.sqlite_files import SqliteFiles
+from muniment.app import certificate, config
 from muniment.app.bootstrap import open_store
-from muniment.app.drill import Drill, Line
-from muniment.app.drill_world import PLAIN, SEALED, UNSTORED
+from muniment.app.drill import HOME, Drill, Line
+from muniment.app.drill_world import OPERATOR, PLAIN, SEALED, UNSTORED
 from muniment.app.erasing import Step
 from muniment.app.store import Store
 
@@ -106,6 +108,37 @@ def test_values_that_can_be_decrypted_are_found_by_decrypting_them(tmp_path: Pat
     count = len(SEALED)
     told = f"{count} values tried: {count} can be read, {count} are stored, 3 of their keys exist"
     assert lines[UNSEALED].told == f"{told} — left by: vault"
+
+
+def test_a_file_that_somebody_reads_keeps_words_and_the_certificate_says_so(tmp_path: Path) -> None:
+    folder, home = tmp_path / "drill", tmp_path / "drill" / HOME
+    folder.mkdir()
+    reader = sqlite3.connect(":memory:")
+
+    def impatient(where: Path, actor: str, again: bool) -> Store:  # noqa: FBT001 (as the drill asks for it)
+        store = opening(where, actor, again)
+        store.scrubbers = tuple(evolve(each, wait=0.01) for each in store.scrubbers if isinstance(each, SqliteFiles))
+        return store
+
+    def read() -> None:
+        nonlocal reader
+        reader = sqlite3.connect(home / "ledger.sqlite3", isolation_level=None)
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM sqlite_schema").fetchall()
+
+    drill = Drill(folder, impatient, meanwhile=read)
+    lines = {line.step: line for line in drill.run()}
+    reader.close()
+    assert {line.step for line in lines.values() if not line.ok} == {ABSENT}
+    assert "name in ledger.sqlite3-wal" in lines[ABSENT].told
+    assert lines[ABSENT].missed == (Step.SCRUB,)
+    store = opening(home, OPERATOR, again=False)
+    request_id = lines["store data about an invented person, a word in every input"].told.split()[-1]
+    certificate.issue(store, request_id)
+    told = certificate.read(store, request_id).told["residuals"]
+    assert [(each["place"], each["ends_at"]) for each in told] == [("ledger.sqlite3", None)]
+    assert "another program was using it" in told[0]["why"]
+    store.ledger.close()
 
 
 def test_what_a_store_says_is_searched_too(tmp_path: Path) -> None:

@@ -170,6 +170,7 @@ def test_the_drill_is_green_on_postgresql_and_a_versioned_bucket(elsewhere: Else
     told = lines["find the words before the erasure"].told
     assert told == f"{len(PLAIN)} words found, {len(SEALED)} decrypted"
     assert lines[ABSENT].told.startswith("none found in ")
+    assert "copies may stay in PostgreSQL's log (pg_wal)" in lines["check the certificate"].told
 
 
 @pytest.mark.parametrize("left_out", MISSED)

@@ -277,9 +277,12 @@ class Drill:
         store = self._opened()
         row = certificate.issue(store, self._request)
         seq = certificate.check(store, certificate.read(store, self._request))
-        told = certificate.page(certificate.read(store, self._request))
-        clean = not any(word in told for word in self.planted.all)
-        return _said(ok=clean, told=f"certificate {row.certificate_id}, event {seq}")
+        read = certificate.read(store, self._request)
+        page = certificate.page(read)
+        clean = not any(word in page for word in self.planted.all)
+        may_stay = sorted({str(each["place"]) for each in read.told["residuals"]})
+        told = f"; it says that copies may stay in {', '.join(may_stay)}" if may_stay else ""
+        return _said(ok=clean, told=f"certificate {row.certificate_id}, event {seq}{told}")
 
     # --- parts of them -----------------------------------------------------------------------------------------------
 
