@@ -36,17 +36,26 @@ def test_what_is_missing_is_named(scene: Scene) -> None:
     scene.link("images", "dataset/sets")
     for text, match in (
         ("nobody/p/images", r"no team \(entity\) 'nobody' — create it with `muniment team create nobody`"),
-        ("local/nowhere/images", "team local has no project 'nowhere'"),
-        ("pictures", "project uncategorized has no artifact 'pictures'"),
-        ("images:best", "artifact 'images' has no alias 'best'"),
-        ("images:v7", "artifact 'images' has no version 'v7'"),
+        ("local/nowhere/images", "team local has no project 'nowhere' — it is made when something is first logged"),
+        ("pictures", "project uncategorized has no artifact 'pictures' — see: muniment artifact ls"),
+        ("images:best", "artifact 'images' has no alias 'best' — see: muniment artifact ls --versions images"),
+        ("images:v7", "artifact 'images' has no version 'v7' — see: muniment artifact ls --versions images"),
         ("images:v" + "9" * 40, "has no alias"),
         ("acme/wandb-registry-dataset/sets", "no organization 'acme' — create it with `muniment org create acme`"),
         ("wandb-registry-nowhere/sets", "no registry 'nowhere' — registries are never made by linking"),
         ("wandb-registry-/sets", "no registry ''"),
-        ("wandb-registry-dataset/others", "no collection 'others' — it is made when a version is first linked"),
-        ("wandb-registry-dataset/sets:best", "collection 'sets' has no alias 'best'"),
-        ("wandb-registry-dataset/sets:v1", "collection 'sets' has no version 'v1'"),
+        (
+            "wandb-registry-dataset/others",
+            "no collection 'others' — see `muniment registry show dataset`; it is made when a version is first",
+        ),
+        (
+            "wandb-registry-dataset/sets:best",
+            "collection 'sets' has no alias 'best' — see: muniment registry show dataset",
+        ),
+        (
+            "wandb-registry-dataset/sets:v1",
+            "collection 'sets' has no version 'v1' — see: muniment registry show dataset",
+        ),
     ):
         with pytest.raises(NotFoundError, match=match):
             scene.find(text)

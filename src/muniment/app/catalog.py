@@ -57,7 +57,7 @@ def artifact_named(views: Views, project: ProjectRow, name: str, at: int | None 
     """Return the artifact of a project by its name."""
     row = views.find(ArtifactRow, at=at, project_id=project.project_id, name=name)
     if row is None:
-        msg = f"project {project.name} has no artifact {name!r}"
+        msg = f"project {project.name} has no artifact {name!r} — see: muniment artifact ls"
         raise NotFoundError(msg)
     return row
 
@@ -66,7 +66,8 @@ def collection_named(views: Views, registry: RegistryRow, name: str, at: int | N
     """Return the collection of a registry by its name."""
     row = views.find(CollectionRow, at=at, registry_id=registry.registry_id, name=name)
     if row is None:
-        msg = f"registry {registry.name} has no collection {name!r} — it is made when a version is first linked to it"
+        way = f"see `muniment registry show {registry.name}`; it is made when a version is first linked to it"
+        msg = f"registry {registry.name} has no collection {name!r} — {way}"
         raise NotFoundError(msg)
     return row
 
@@ -203,7 +204,8 @@ def _version_of(views: Views, artifact: ArtifactRow, address: Address, at: int |
         row = views.find(VersionRow, at=at, version_id=target) if target else None
     if row is None:
         what = "version" if address.index is not None else "alias"
-        msg = f"artifact {address.name!r} has no {what} {address.alias!r}"
+        way = f"see: muniment artifact ls --versions {address.name}"
+        msg = f"artifact {address.name!r} has no {what} {address.alias!r} — {way}"
         raise NotFoundError(msg)
     return row
 
@@ -218,7 +220,8 @@ def _find_linked(views: Views, address: Address, at: int | None) -> Found:
         raise gone.error_of(views, source, f"{address.name}:{address.alias}")
     if found is None:
         what = "version" if address.index is not None else "alias"
-        msg = f"collection {address.name!r} has no {what} {address.alias!r}"
+        way = f"see: muniment registry show {address.registry}"
+        msg = f"collection {address.name!r} has no {what} {address.alias!r} — {way}"
         raise NotFoundError(msg)
     return found
 

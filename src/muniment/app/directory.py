@@ -283,7 +283,8 @@ def project(views: Views, team_name: str, name: str, at: int | None = None) -> P
     row = views.find(ProjectRow, at=at, team_id=owner.team_id, name=name)
     if row is None:
         msg = f"team {team_name} has no project {name!r}"
-        raise NotFoundError(msg)
+        way_out = "it is made when something is first logged in it"
+        raise NotFoundError(f"{msg} — {way_out}" if at is None else f"{msg} at event {at}")
     return row
 
 

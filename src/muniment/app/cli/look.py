@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from muniment.app import catalog, listing, manifests
+from muniment.app.catalog import Found
 from muniment.app.cli import describe, frame
 from muniment.app.cli.frame import as_of_option, command, page_options, project_of, seq_at, store
 from muniment.app.cli.show import Many, One, Shown, Values, human_size, pairs, printable
@@ -16,7 +17,7 @@ from muniment.app.manifests import Difference, Manifest
 from muniment.app.store import Store
 from muniment.app.subjects import address
 from muniment.domain.manifest import Entry
-from muniment.domain.rows import ArtifactRow, ProjectRow, VersionRow
+from muniment.domain.rows import ArtifactRow, ProjectRow, TeamRow
 from muniment.domain.values import Digest
 
 MARKS = {"added": "+", "removed": "-", "changed": "~"}
@@ -44,7 +45,8 @@ def ls(
         return _versions(opened, versions, Paging(start=after, size=limit, descending=True, at=at))
     project = project_of(opened, where, at)
     page = listing.artifacts(opened.views, project.project_id, Paging(start=after, size=limit, at=at), type_)
-    rows = [_latest(opened, project, row, at) for row in page.items]
+    team = _team(opened, project, at)
+    rows = [_latest(opened, team, project, row, at) for row in page.items]
     return Many(rows, ("type", "updated_at", "size", "name", "aliases"), "no artifacts", page.next)
 
 
@@ -68,7 +70,7 @@ def show(name: str, files: bool, moment: str | None) -> Shown:
     at = seq_at(opened, moment)
     found = frame.find(opened, name, at)
     if files:
-        entries = _manifest(opened, found.version).entries()
+        entries = _manifest(opened, found).entries()
         return Many(map(_entry, entries), empty="no files", line=_file)
     values = describe.version(opened, found, at)
     return One(values, pairs({key: value for key, value in values.items() if value not in (None, [], {})}))
@@ -82,15 +84,14 @@ def diff(before: str, after: str, moment: str | None) -> Shown:
     """List the entries that differ between two versions."""
     opened = store()
     at = seq_at(opened, moment)
-    one, two = (_manifest(opened, frame.find(opened, name, at).version) for name in (before, after))
+    one, two = (_manifest(opened, frame.find(opened, name, at)) for name in (before, after))
     return Many(map(_difference, one.diff(two)), line=_changed)
 
 
-def _latest(opened: Store, project: ProjectRow, row: ArtifactRow, at: int | None) -> Values:
+def _latest(opened: Store, team: TeamRow, project: ProjectRow, row: ArtifactRow, at: int | None) -> Values:
     newest = catalog.latest_version(opened.views, row, at)
     if newest is None:
         return {"name": row.name, "type": row.type, "size": None, "updated_at": None, "aliases": []}
-    team = catalog.origin(opened.views, newest.version_id, at).team
     return describe.version_line(opened, catalog.Found(newest, row, project, team), at)
 
 
@@ -99,14 +100,21 @@ def _versions(opened: Store, name: str, paging: Paging) -> Shown:
     project = project_of(opened, f"{where.owner}/{where.project}", paging.at)
     row = catalog.artifact_named(opened.views, project, where.name, paging.at)
     page = listing.versions(opened.views, row.artifact_id, paging)
-    founds = [catalog.origin(opened.views, each.version_id, paging.at) for each in page.items]
+    team = _team(opened, project, paging.at)
+    founds = [catalog.Found(each, row, project, team) for each in page.items]
     rows = [describe.version_line(opened, found, paging.at) for found in founds]
     return Many(rows, ("name", "updated_at", "size", "aliases", "digest"), "no versions", page.next)
 
 
-def _manifest(opened: Store, row: VersionRow) -> Manifest:
-    blobs = opened.of_team(catalog.origin(opened.views, row.version_id).team.team_id).blobs
-    return manifests.read(blobs, opened.codec, Digest(row.manifest or ""))
+def _team(opened: Store, project: ProjectRow, at: int | None) -> TeamRow:
+    team = opened.views.find(TeamRow, at=at, team_id=project.team_id)
+    assert team is not None  # noqa: S101 (a project goes with its team)
+    return team
+
+
+def _manifest(opened: Store, found: Found) -> Manifest:
+    blobs = opened.of_team(found.team.team_id).blobs
+    return manifests.read(blobs, opened.codec, Digest(found.version.manifest or ""))
 
 
 def _entry(entry: Entry) -> dict[str, Any]:

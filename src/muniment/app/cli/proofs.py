@@ -115,10 +115,9 @@ def verify(
     def rows() -> Iterator[Values]:
         nonlocal wrong
         if consistency is not None:
-            older, newer, *more = (*map(Path, files), None, None)
-            assert older is not None  # noqa: S101 (at least one file is wanted)
+            older, newer, *_ = (*map(Path, files), None)
             if len(files) > 2:  # noqa: PLR2004 (an older and a newer checkpoint)
-                msg = f"--consistency takes an older and a newer checkpoint, not {len(files)} files and {len(more)}"
+                msg = f"--consistency takes an older and a newer checkpoint, not {len(files)} files"
                 raise click.UsageError(msg)
             proof = verifying.read(Path(consistency))
             told = None if newer is None else verifying.read(newer)

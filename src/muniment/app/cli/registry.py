@@ -14,7 +14,6 @@ from muniment.app.cli.show import Many, One, Shown, Values, pairs
 from muniment.app.cli.trying import acted_on, dry_run_option, tried
 from muniment.app.store import Store
 from muniment.app.subjects import address
-from muniment.domain.errors import NotFoundError
 from muniment.domain.registry import MemberKind, Visibility
 from muniment.domain.rows import (
     AcceptedTypeRow,
@@ -246,12 +245,7 @@ def _collection_of(name: str) -> tuple[str, str | None]:
 
 
 def _held(opened: Store, registry_name: str, name: str) -> CollectionRow:
-    row = find(opened, registry_name)
-    found = opened.views.find(CollectionRow, registry_id=row.registry_id, name=name)
-    if found is None:
-        msg = f"registry {row.name} has no collection {name!r} — see `muniment registry show {row.name}`"
-        raise NotFoundError(msg)
-    return found
+    return catalog.collection_named(opened.views, find(opened, registry_name), name)
 
 
 def _split(opened: Store, name: str) -> tuple[str, str]:
