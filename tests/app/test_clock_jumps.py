@@ -78,8 +78,8 @@ def test_whoever_is_alone_waits_for_a_week_in_which_collecting_shows_that_the_cl
         assert (report.deleted, report.waiting) == (0, 2)
         assert report.let_go == int(day == 0), "what somebody deleted by hand without a grace period goes at once"
         scene.clock.now += DAY
-    report = collect.act(scene.store)
-    assert (report.parked, report.deleted, report.let_go) == (None, 2, 2)
+    report, again = collect.act(scene.store), collect.act(scene.store)
+    assert (report.parked, report.deleted, report.let_go + again.let_go) == (None, 2, 2)
 
 
 def test_a_short_grace_period_after_a_jump_is_over_before_the_week_in_which_nothing_expires(scene: Scene) -> None:

@@ -19,7 +19,7 @@ from muniment.app.lifecycle import mark_deleted
 from muniment.app.logs import say
 from muniment.app.personal import personal_slots
 from muniment.app.progress import SILENT, Progress
-from muniment.app.purging import Claim, Owners
+from muniment.app.purging import AT_ONCE, Claim, Owners
 from muniment.app.reach import Site, name_of, reach, sites
 from muniment.app.retention import Book
 from muniment.app.staging import reclaim
@@ -141,7 +141,7 @@ def act(store: Store, *, wait: float = 0.0, progress: Progress = SILENT) -> Repo
     require_permission(store)
     progress.ahead("looking for what expired")
     parked = _park(store, [*_due(store)])
-    deleted = [each for each in _going(store, Action.DELETE, parked) if _delete(store, each)]
+    deleted = _delete(store, _going(store, Action.DELETE, parked))
     let_go, late = _let_go(store, _going(store, Action.PURGE, parked))
     swept, unswept = _sweep(store)
     staging = reclaim(store) + swept
@@ -149,7 +149,7 @@ def act(store: Store, *, wait: float = 0.0, progress: Progress = SILENT) -> Repo
     store.vault.sweep(lambda slots: _referenced(store, set(slots)), store.clock() - VAULT_SLOTS_LAST)
     done = evolve(
         report,
-        deleted=len(deleted),
+        deleted=deleted,
         let_go=let_go,
         staging=staging,
         failed=(*unswept, *report.failed),
@@ -192,26 +192,34 @@ def _due(store: Store) -> Iterator[Due]:
             yield Due(version.version_id, name_of(store, version), decision.action, decision.why)
 
 
-def _delete(store: Store, due: Due) -> bool:
-    """Mark a version deleted, if that is still to be done when it is its turn."""
+def _delete(store: Store, dues: list[Due]) -> int:
+    """Mark versions deleted, if that is still to be done when it is their turn; return how many were."""
+    deleted = 0
+    for start in range(0, len(dues), AT_ONCE):
+        some = [due.version_id for due in dues[start : start + AT_ONCE]]
 
-    def deciding(steps: Steps) -> bool:
-        version = steps.views.find(VersionRow, version_id=due.version_id)
-        if version is None:
-            return False
-        decision = Book(steps.views, store.config.grace).decide(version, steps.now)
-        if decision.action is not Action.DELETE:
-            return False
-        cause = Cause.EXPIRED if catalog.is_live(steps.views, version) else Cause.PARENT
-        mark_deleted(steps, version.version_id, version.artifact_id, True, cause=cause)  # noqa: FBT003
-        return True
+        def deciding(steps: Steps, some: Sequence[VersionId] = tuple(some)) -> int:
+            return sum(_expire(steps, store.config.grace, each) for each in some)
 
-    return bool(store.transact(Request("expire", None, due.version_id), deciding).answer)
+        deleted += int(store.transact(Request("expire", [*some], some[0]), deciding).answer)
+    return deleted
+
+
+def _expire(steps: Steps, grace: Micros, version_id: VersionId) -> bool:
+    version = steps.views.find(VersionRow, version_id=version_id)
+    if version is None:
+        return False
+    decision = Book(steps.views, grace).decide(version, steps.now)
+    if decision.action is not Action.DELETE:
+        return False
+    cause = Cause.EXPIRED if catalog.is_live(steps.views, version) else Cause.PARENT
+    mark_deleted(steps, version.version_id, version.artifact_id, True, cause=cause)  # noqa: FBT003
+    return True
 
 
 def _let_go(store: Store, dues: list[Due]) -> tuple[int, Micros]:
     """Let go of what is due; return how much, and the latest by how much."""
-    since = [due_at for due in dues if (due_at := purging.let_go(store, due.version_id)) is not None]
+    since = purging.let_go_all(store, [due.version_id for due in dues])
     return len(since), max((store.clock() - due_at for due_at in since), default=0)
 
 
@@ -272,9 +280,8 @@ def _dispose(store: Store, owners: Owners, disposing: Disposing) -> int:
     known = residuals.known(store)
     purged: list[Claim] = []
 
-    def record(claim: Claim) -> None:
-        if purging.purge(store, claim, owners, disposing, known):
-            purged.append(claim)
+    def record(claims: Sequence[Claim]) -> None:
+        purged.extend(purging.purge(store, claims, owners, disposing, known))
 
     purging.dispose(owners, disposing, record)
     loose = sorted(disposing.condemned.dead.keys() - owners.first.keys())
@@ -283,7 +290,7 @@ def _dispose(store: Store, owners: Owners, disposing: Disposing) -> int:
     disposing.spare_others()
     for claim in owners.claims:
         if not claim.readable and disposing.done([*claim.marks, *loose]):
-            record(claim)
+            record([claim])
     return len(purged)
 
 

@@ -21,33 +21,48 @@ from muniment.domain.evidence import Check
 from muniment.domain.ports import Scratch, Transaction
 from muniment.domain.retention import Action
 from muniment.domain.rows import HoldRow, VersionRow
-from muniment.domain.values import Digest, Micros, VersionId
+from muniment.domain.values import Digest, Json, Micros, VersionId
 from muniment.domain.version import State
 
 TALLY: Final = "purging"
 """The kind of scratch row that remembers what was removed of a version before its purge is recorded."""
 CHUNK: Final = 500
 """How many versions are disposed of before their purges are recorded."""
+AT_ONCE: Final = 100
+"""How many versions one command lets go or purges."""
 STAGES: Final = 3
 """Contents, leaves of the manifest, its index."""
 
 
 def let_go(store: Store, version_id: VersionId) -> Micros | None:
     """Decide again under the lock whether a version goes, and let it go; return since when that was due, if so."""
+    return next(iter(let_go_all(store, [version_id])), None)
 
-    def deciding(steps: Steps) -> Micros | None:
-        version = steps.views.find(VersionRow, version_id=version_id)
-        if version is None:
-            return None
-        decision = Book(steps.views, store.config.grace).decide(version, steps.now)
-        if decision.action is not Action.PURGE:
-            return None
-        due_at = steps.now if decision.due_at is None else decision.due_at
-        steps.step(versions.VERSION, version_id, versions.let_go_in_time, version.deleted_at, due_at)
-        return due_at
 
-    answer = store.transact(Request("let go", None, version_id), deciding).answer
-    return None if answer is None else int(answer)
+def let_go_all(store: Store, version_ids: Sequence[VersionId]) -> list[Micros]:
+    """Let go of those of these versions that are still due, so many at once; return since when each of them was."""
+    since: list[Micros] = []
+    for start in range(0, len(version_ids), AT_ONCE):
+        some = version_ids[start : start + AT_ONCE]
+
+        def deciding(steps: Steps, some: Sequence[VersionId] = some) -> Json:
+            found = (_let_go(steps, store.config.grace, each) for each in some)
+            return [due_at for due_at in found if due_at is not None]
+
+        since += store.transact(Request("let go", [*some], some[0]), deciding).answer
+    return since
+
+
+def _let_go(steps: Steps, grace: Micros, version_id: VersionId) -> Micros | None:
+    version = steps.views.find(VersionRow, version_id=version_id)
+    if version is None:
+        return None
+    decision = Book(steps.views, grace).decide(version, steps.now)
+    if decision.action is not Action.PURGE:
+        return None
+    due_at = steps.now if decision.due_at is None else decision.due_at
+    steps.step(versions.VERSION, version_id, versions.let_go_in_time, version.deleted_at, due_at)
+    return due_at
 
 
 @frozen
@@ -161,8 +176,8 @@ class Owners:
             scratch.put(TALLY, owner, row_of(tallies))
 
 
-def dispose(owners: Owners, disposing: Disposing, purged: Callable[[Claim], None]) -> None:
-    """Dispose of the bytes of versions, some versions after the others, and call *purged* for each that may be."""
+def dispose(owners: Owners, disposing: Disposing, purged: Callable[[Sequence[Claim]], None]) -> None:
+    """Dispose of the bytes of versions, some versions after the others, and call *purged* with those that may be."""
     there = disposing.condemned.dead
     for start in range(0, len(owners.claims), CHUNK):
         ready = list(owners.claims[start : start + CHUNK])
@@ -170,30 +185,43 @@ def dispose(owners: Owners, disposing: Disposing, purged: Callable[[Claim], None
             waiting = {each for claim in ready for each in claim.stages[stage] if each in there}
             disposing.run(sorted(waiting - disposing.tried))
             ready = [claim for claim in ready if disposing.done(claim.stages[stage])]
-        for claim in ready:
-            if claim.readable:
-                purged(claim)
+        purged([claim for claim in ready if claim.readable])
 
 
-def purge(store: Store, claim: Claim, owners: Owners, disposing: Disposing, known: frozenset[str]) -> bool:
-    """Record the purge of a version whose bytes are verified absent, with evidence, and what a lock still keeps."""
+def purge(
+    store: Store, claims: Sequence[Claim], owners: Owners, disposing: Disposing, known: frozenset[str]
+) -> list[Claim]:
+    """Record the purges of versions whose bytes are verified absent, with evidence, and what a lock still keeps.
+
+    Return those that were not purged before.
+    """
+    purged: list[Claim] = []
+    for start in range(0, len(claims), AT_ONCE):
+        some = claims[start : start + AT_ONCE]
+
+        def deciding(steps: Steps, some: Sequence[Claim] = some) -> Json:
+            return [_purge(steps, claim, owners, disposing, known) for claim in some]
+
+        request = Request("purge", [claim.version.version_id for claim in some], some[0].version.version_id)
+        done = store.transact(request, deciding).answer
+        purged += [claim for claim, new in zip(some, done, strict=True) if new]
+    return purged
+
+
+def _purge(steps: Steps, claim: Claim, owners: Owners, disposing: Disposing, known: frozenset[str]) -> bool:
     id_ = claim.version.version_id
     stuck = {
         each: disposing.stuck[each] for each in claim.marks if owners.first[each] == id_ and each in disposing.stuck
     }
-
-    def deciding(steps: Steps) -> bool:
-        tallies = tally_of(steps.scratch.get(TALLY, id_))
-        evidence = []
-        for site in claim.sites:
-            left = {marked: each for marked, each in stuck.items() if marked == mark(site.key, each.digest)}
-            if not (site.needed or left or site.key in tallies):
-                continue
-            found = tallies.get(site.key, Tally()).evidence(len(left), claim.by.get(site.key, ()))
-            evidence.append((site.url or "", found))
-            new = [each for marked, each in left.items() if marked not in known]
-            residuals.leave(steps, found.disposal_id, site.url, new)
-        steps.scratch.delete(TALLY, id_)
-        return bool(steps.step(versions.VERSION, id_, versions.purge, evidence))
-
-    return bool(store.transact(Request("purge", None, id_), deciding).answer)
+    tallies = tally_of(steps.scratch.get(TALLY, id_))
+    evidence = []
+    for site in claim.sites:
+        left = {marked: each for marked, each in stuck.items() if marked == mark(site.key, each.digest)}
+        if not (site.needed or left or site.key in tallies):
+            continue
+        found = tallies.get(site.key, Tally()).evidence(len(left), claim.by.get(site.key, ()))
+        evidence.append((site.url or "", found))
+        new = [each for marked, each in left.items() if marked not in known]
+        residuals.leave(steps, found.disposal_id, site.url, new)
+    steps.scratch.delete(TALLY, id_)
+    return bool(steps.step(versions.VERSION, id_, versions.purge, evidence))
