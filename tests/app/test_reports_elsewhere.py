@@ -97,7 +97,8 @@ def test_a_report_has_the_same_bytes_from_both_databases(report: Report, told: T
 
 @pytest.mark.parametrize("part", [1, 2, 3])
 def test_a_replay_is_the_same_from_both_databases(part: int, told: Told, tmp_path: Path) -> None:
-    at, made = told.size * part // 3, []
+    at = told.size * part // 3
+    made: list[tuple[Any, ...]] = []
     for store in (told.here, told.there):
         source: Any = store.ledger
         folder = tmp_path / f"{len(made)}"
