@@ -151,6 +151,10 @@ def test_a_place_that_was_forgotten_on_purpose_stays_one() -> None:
         ("gs://bucket/a//", "gs://bucket/a"),
         ("abfs://box@account.dfs.core.windows.net/a", "abfs://box@account.dfs.core.windows.net/a"),
         ("memory://", "memory://"),
+        ("sftp://ann@host:22/a@b", "sftp://ann@host:22/a@b"),
+        ("sftp://host:22/a@b", "sftp://host:22/a@b"),
+        ("sftp://[::1]/a@b", "sftp://[::1]/a@b"),
+        ("gs://bucket/a:b@c", "gs://bucket/a:b@c"),
         ("/srv/blobs", "/srv/blobs"),
         ("a@b:c?d", "a@b:c?d"),
     ],
@@ -167,6 +171,8 @@ def test_a_place_is_kept_in_one_form(text: str, kept: str) -> None:
         "s3://ann@bucket",
         "https://token@host/a",
         "sftp://ann:secret@host/a",
+        "sftp://ann:secret/1@host/a",
+        "ftp://ann:my/secret@host",
         "abfs://box@account/a?sig=secret",
         "s3://bucket/a#secret",
     ],
@@ -189,6 +195,13 @@ def test_a_url_with_a_slash_too_few_is_no_folder(text: str) -> None:
 def test_a_place_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(InvalidValueError, match="names no place for blobs"):
         storage_place(text)
+
+
+@pytest.mark.parametrize("text", ["s3://ann:secret@a\nb", "s3:/ann:secret@bucket", "ann:secret@bucket/a"])
+def test_what_names_no_place_is_refused_without_a_password_in_it(text: str) -> None:
+    with pytest.raises(InvalidValueError) as refused:
+        storage_place(text)
+    assert "secret" not in str(refused.value)
 
 
 CHANGES: list[tuple[Callable[..., Any], tuple[Any, ...]]] = [

@@ -11,7 +11,19 @@ from attrs import frozen
 
 from muniment.domain.decider import Decider, Event
 from muniment.domain.errors import InvalidValueError, NameTakenError, NotFoundError, PermissionDeniedError
-from muniment.domain.values import Audit, Erased, Micros, OrganisationId, PrincipalId, Role, TeamId, Ttl, Words
+from muniment.domain.values import (
+    Audit,
+    Erased,
+    Micros,
+    OrganisationId,
+    PrincipalId,
+    Role,
+    TeamId,
+    Ttl,
+    Words,
+    holds_password,
+    shown_uri,
+)
 
 NAMES_A_USER: Final = frozenset({"abfs", "abfss", "hdfs", "sftp", "smb", "ssh", "webhdfs"})
 """The schemes of places where what is before an ``@`` is no secret."""
@@ -160,17 +172,18 @@ def storage_place(text: str) -> str:
 
     A URL has no slash at its end; whatever has no ``://`` is the path of a folder.
     """
+    shown = shown_uri(text)
     if not text.strip() or not text.isprintable():
-        msg = f"{text!r} names no place for blobs — write s3://bucket/prefix, another URL, or the path of a folder"
+        msg = f"{shown!r} names no place for blobs — write s3://bucket/prefix, another URL, or the path of a folder"
         raise InvalidValueError(msg)
     scheme, named, rest = text.partition("://")
     if not named:
         if SCHEME_ALONE.match(text):
-            msg = f"{text!r} is neither a URL nor plainly a path — write s3://bucket/prefix, or ./ before a folder"
+            msg = f"{shown!r} is neither a URL nor plainly a path — write s3://bucket/prefix, or ./ before a folder"
             raise InvalidValueError(msg)
         return text
-    user, at, _ = rest.partition("/")[0].rpartition("@")
-    if (at and (":" in user or scheme.lower() not in NAMES_A_USER)) or "?" in rest or "#" in rest:
+    named_user = "@" in rest.partition("/")[0] and scheme.lower() not in NAMES_A_USER
+    if named_user or holds_password(text) or "?" in rest or "#" in rest:
         msg = (
             "the URL of a place may hold no user, password, query or fragment, because it is kept in the ledger — "
             "give credentials by the variables and files of the storage's own SDK"

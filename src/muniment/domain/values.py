@@ -134,7 +134,7 @@ _VERSION = re.compile(r"v([0-9]+)")
 _INDEX_DIGITS: Final = 18
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]|[\ud800-\udfff]")
 _PATH = re.compile(r"[/?#]")
-_SECRET = re.compile(r"//.*:.*@", re.DOTALL)
+_SECRET = re.compile(r":.*@", re.DOTALL)
 _REGISTRY_FORBIDDEN = re.compile(r"[/\\#?%:\r\n]")
 
 
@@ -247,14 +247,19 @@ def entry_path(text: str) -> str:
 
 
 def holds_password(uri: str) -> bool:
-    """Whether a URI says with which password somebody may look there."""
-    place = _PATH.split(uri.partition("://")[2], maxsplit=1)[0]
-    return ":" in place.rpartition("@")[0]
+    """Whether a URI says with which password somebody may look there, even one that is cut by its own ``/?#``."""
+    rest = uri.partition("://")[2]
+    place = _PATH.split(rest, maxsplit=1)[0]
+    user, at, _ = place.rpartition("@")
+    if at:
+        return ":" in user
+    _, colon, port = place.rpartition(":")
+    return bool(colon) and not port.isdigit() and not place.endswith("]") and "@" in rest
 
 
 def shown_uri(uri: str) -> str:
     """Return a URI as messages may repeat it, without what may be a password in it, however badly it is written."""
-    return _SECRET.sub("//…@", uri)
+    return _SECRET.sub(":…@", uri)
 
 
 def numbering_stream(owner: str) -> StreamId:
