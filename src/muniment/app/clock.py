@@ -27,6 +27,11 @@ def to_text(at: Micros) -> str:
     return to_datetime(at).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
+def told(at: Micros | None) -> str | None:
+    """Return a time as RFC 3339 in UTC, ``None`` where there is none."""
+    return None if at is None else to_text(at)
+
+
 def from_text(text: str) -> Micros:
     """Read an ISO 8601 time; without an offset it is UTC."""
     try:

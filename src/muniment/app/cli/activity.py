@@ -10,7 +10,6 @@ from muniment.app.cli.frame import group, store
 from muniment.app.cli.show import Many, One, Shown, Values
 from muniment.app.cli.trying import acted_on, dry_run_option, tried
 from muniment.app.labels import Labels
-from muniment.app.store import Store
 from muniment.domain.processing import LegalBasis, Part
 from muniment.domain.rows import ActivityRow
 
@@ -86,7 +85,7 @@ def declare(  # noqa: PLR0917 (click hands options over by name)
         measures=measures,
         contacts=contacts,
     )
-    return One(_values(opened, row), f"declared: {name} (activity {row.activity_id})")
+    return One(_values(row, Labels(opened.views)), f"declared: {name} (activity {row.activity_id})")
 
 
 @activity.command(examples=(f"muniment activity end {ONE_ID}",))
@@ -103,11 +102,12 @@ def end(activity_id: str, dry_run: bool) -> Shown:
 def listed() -> Shown:
     """List the activities that go on."""
     opened = store()
-    return Many([_values(opened, row) for row in activities.listed(opened.views)], COLUMNS, "nothing was declared")
+    labels = Labels(opened.views)
+    return Many([_values(row, labels) for row in activities.listed(opened.views)], COLUMNS, "nothing was declared")
 
 
-def _values(opened: Store, row: ActivityRow) -> Values:
-    label = Labels(opened.views).of(row.target)
+def _values(row: ActivityRow, labels: Labels) -> Values:
+    label = labels.of(row.target)
     return {
         "activity_id": row.activity_id,
         "part": row.part,

@@ -6,15 +6,15 @@ from typing import Any
 
 import click
 
-from muniment.app import approvals, clock, directory
+from muniment.app import approvals, clock
 from muniment.app.cli.asked import ONE_ID
+from muniment.app.cli.describe import Logins
 from muniment.app.cli.frame import group, store, texts
 from muniment.app.cli.show import Many, One, Shown, Values
 from muniment.app.cli.trying import acted_on, dry_run_option, tried
 from muniment.app.store import Store
 from muniment.domain.approval import Act
 from muniment.domain.rows import ProposalRow
-from muniment.domain.values import ERASED_TEXT, PrincipalId
 
 COLUMNS = ("proposal_id", "act", "target", "state", "proposed_by", "expires_at")
 
@@ -41,7 +41,7 @@ def propose(act: str, target: str | None, reason: str | None) -> Shown:
     """
     opened = store()
     id_ = approvals.propose(opened, Act(act), target or opened.context.organisation, reason)
-    values = _proposal(opened, approvals.proposal(opened.views, id_))
+    values = _proposal(opened, approvals.proposal(opened.views, id_), Logins(opened))
     return One(values, f"proposed to {act}: another admin runs `muniment approval approve {id_}`")
 
 
@@ -51,7 +51,7 @@ def approve(proposal: str) -> Shown:
     """Agree to what somebody else proposed; then it can be done once."""
     opened = store()
     row = approvals.approve(opened, proposal)
-    return One(_proposal(opened, row), f"approved to {row.act} {row.target}")
+    return One(_proposal(opened, row, Logins(opened)), f"approved to {row.act} {row.target}")
 
 
 @approval.command("withdraw", examples=(f"muniment approval withdraw {ONE_ID}",))
@@ -63,7 +63,7 @@ def withdraw(proposal: str, dry_run: bool) -> Shown:
     acted = acted_on(opened, dry_run=dry_run)
     approvals.withdraw(acted, proposal)
     row = approvals.proposal(opened.views, proposal)
-    return tried(acted) or One(_proposal(opened, row), f"withdrawn: {row.act} {row.target}")
+    return tried(acted) or One(_proposal(opened, row, Logins(opened)), f"withdrawn: {row.act} {row.target}")
 
 
 @approval.command("list", examples=("muniment approval list", "muniment approval list --all --json"))
@@ -74,23 +74,20 @@ def listed(everything: bool, reveal: bool) -> Shown:
     opened = store()
     rows = approvals.listed(opened.views, opened.clock(), everything=everything)
     columns = (*COLUMNS, "reason") if reveal else COLUMNS
-    return Many([_proposal(opened, row, reveal=reveal) for row in rows], columns, "nothing waits for approval")
+    logins = Logins(opened)
+    logins.learn(id_ for row in rows for id_ in (row.proposed_by, row.approved_by) if id_ is not None)
+    return Many([_proposal(opened, row, logins, reveal=reveal) for row in rows], columns, "nothing waits for approval")
 
 
-def _proposal(opened: Store, row: ProposalRow, *, reveal: bool = False) -> Values:
+def _proposal(opened: Store, row: ProposalRow, logins: Logins, *, reveal: bool = False) -> Values:
     values: dict[str, Any] = {
         "proposal_id": row.proposal_id,
         "act": row.act,
         "target": row.target,
         "state": row.state,
-        "proposed_by": login(opened, row.proposed_by),
-        "approved_by": login(opened, row.approved_by),
+        "proposed_by": logins.of(row.proposed_by),
+        "approved_by": logins.of(row.approved_by),
         "proposed_at": clock.to_text(row.proposed_at),
         "expires_at": clock.to_text(row.expires_at),
     }
     return {**values, "reason": texts(opened, row.reason)[0]} if reveal else values
-
-
-def login(opened: Store, id_: PrincipalId | None) -> str | None:
-    """Return who a principal is; ``None`` if there is none."""
-    return None if id_ is None else directory.logins(opened, {id_}).get(id_, ERASED_TEXT)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
+
+from attrs import define, field
 
 from muniment.app import catalog, clock, directory, lifecycle
 from muniment.app.catalog import Found
@@ -10,7 +13,27 @@ from muniment.app.cli.frame import texts
 from muniment.app.labels import Labels
 from muniment.app.store import Store
 from muniment.domain.rows import TagRow
-from muniment.domain.values import ERASED_TEXT
+from muniment.domain.values import ERASED_TEXT, PrincipalId
+
+
+@define
+class Logins:
+    """Who principals are: their logins, each looked up once; ``[erased]`` where one was forgotten."""
+
+    opened: Store
+    known: dict[str, str] = field(factory=dict)
+
+    def of(self, id_: str | None) -> str | None:
+        """Return the login of a principal; ``None`` if there is no principal."""
+        if id_ is not None and id_ not in self.known:
+            self.learn([id_])
+        return None if id_ is None else self.known[id_]
+
+    def learn(self, ids: Iterable[str]) -> None:
+        """Look logins up many at a time."""
+        wanted = {PrincipalId(id_) for id_ in ids} - self.known.keys()
+        found = directory.logins(self.opened, wanted)
+        self.known.update((id_, found.get(id_, ERASED_TEXT)) for id_ in wanted)
 
 
 def version(opened: Store, found: Found, at: int | None = None) -> dict[str, Any]:
@@ -28,9 +51,9 @@ def version(opened: Store, found: Found, at: int | None = None) -> dict[str, Any
         "entries": row.entries,
         "tags": [tag.tag for tag in opened.views.select(TagRow, at=at, owner_id=row.version_id, order="tag")],
         "created_at": clock.to_text(row.created_at),
-        "user": directory.logins(opened, {row.actor}).get(row.actor, ERASED_TEXT),
+        "user": Logins(opened).of(row.actor),
         "logged_by": run.path if run else None,
-        "expires_at": None if expires is None else clock.to_text(expires),
+        "expires_at": clock.told(expires),
         "links": [label.path for each in links if each.link and (label := labels.link(each.link.link_id))],
         "state": row.state,
         "description": description,

@@ -66,8 +66,8 @@ def _disposal(opened: Store, row: DisposalRow) -> Values:
         "bytes": row.size,
         "copies": row.copies,
         "residual": row.residual,
-        "marked_at": _time(row.marked_at),
-        "due_at": _time(row.due_at),
+        "marked_at": clock.told(row.marked_at),
+        "due_at": clock.told(row.due_at),
         "request_id": row.request_id,
         "disposal_id": row.disposal_id,
     }
@@ -81,7 +81,7 @@ def _left(opened: Store, since: Micros | None) -> Iterator[Values]:
             "place": _place(row.place),
             "why": row.why,
             "copies": row.copies,
-            "ends_at": _time(row.ends_at),
+            "ends_at": clock.told(row.ends_at),
             "disposal_id": row.disposal_id,
             "residual_id": row.residual_id,
         }
@@ -89,7 +89,3 @@ def _left(opened: Store, since: Micros | None) -> Iterator[Values]:
 
 def _place(place: str | None) -> str:
     return ERASED_TEXT if place is None else place or OWN_NAME
-
-
-def _time(micros: Micros | None) -> str | None:
-    return None if micros is None else clock.to_text(micros)

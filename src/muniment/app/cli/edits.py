@@ -142,7 +142,7 @@ def delete(name: str, delete_aliases: bool, whole: bool, reason: str | None, dry
     values = {
         "deleted": label,
         "version_id": row_.version_id,
-        "restorable_until": None if until is None else clock.to_text(until),
+        "restorable_until": clock.told(until),
     }
     return One(
         values, f"deleted {label}; `muniment artifact restore` brings it back until {values['restorable_until']}"
@@ -204,7 +204,7 @@ def _lives(opened: Store, found: Found) -> dict[str, object]:
         "name": describe.source_name(found),
         "ttl": durations.ttl_to_text(Ttl(TtlRule(row.ttl_rule), row.ttl_micros)),
         "in_force": durations.ttl_to_text(lifecycle.ttl_in_force(opened, found)),
-        "expires_at": None if expires is None else clock.to_text(expires),
+        "expires_at": clock.told(expires),
         "because": None if unsaid else decision.why,
         "linked": bool(catalog.links_of(opened.views, row.version_id)),
     }

@@ -13,6 +13,7 @@ import click
 from attrs import frozen
 
 from muniment.app import clock, directory, subjects
+from muniment.app.cli.describe import Logins
 from muniment.app.cli.frame import command, seq_at, store
 from muniment.app.cli.show import Many, Shown, Values, printable
 from muniment.app.fields import plain_fields
@@ -20,7 +21,7 @@ from muniment.app.projections import audit
 from muniment.app.store import Store
 from muniment.domain.ports import Recorded
 from muniment.domain.rows import TimelineRow
-from muniment.domain.values import ERASED_TEXT, Audit, owner_of
+from muniment.domain.values import Audit, owner_of
 
 LAST: Final = 20
 CHUNK: Final = 500
@@ -130,7 +131,11 @@ class Reading:
 
     opened: Store
     wanted: Wanted
-    logins: dict[str, str] = attrs.field(factory=dict)
+    logins: Logins = attrs.field(init=False)
+
+    @logins.default
+    def _of_nobody_yet(self) -> Logins:
+        return Logins(self.opened)
 
     def forward(self, after: int, until: int) -> Iterator[Values]:
         """Yield rows in the order in which the events happened."""
@@ -172,7 +177,7 @@ class Reading:
             "type": recorded.type,
             "class": recorded.audit.value,
             "outcome": recorded.outcome,
-            "actor": self._login(recorded.actor),
+            "actor": self.logins.of(recorded.actor),
             "actor_id": recorded.actor,
             "on_behalf_of": recorded.on_behalf_of,
             "subject": owner_of(recorded.stream),
@@ -184,11 +189,6 @@ class Reading:
             "event_id": recorded.event_id,
             "event": plain_fields(recorded.event),
         }
-
-    def _login(self, actor: Any) -> str:  # noqa: ANN401 (a principal's id)
-        if actor not in self.logins:
-            self.logins[actor] = directory.logins(self.opened, {actor}).get(actor, ERASED_TEXT)
-        return self.logins[actor]
 
 
 def _line(row: Values) -> str:

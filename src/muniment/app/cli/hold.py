@@ -8,8 +8,8 @@ import click
 
 from muniment.app import clock, data_subjects, holds, scopes
 from muniment.app.cli import asked
-from muniment.app.cli.approval import login
 from muniment.app.cli.asked import ONE_ID
+from muniment.app.cli.describe import Logins
 from muniment.app.cli.frame import group, store, texts
 from muniment.app.cli.show import Many, One, Shown, Values
 from muniment.app.cli.trying import acted_on, dry_run_option, tried
@@ -70,7 +70,7 @@ def place(
     if name is not None:
         scope, target = scopes.named(opened, name)
     row = holds.place(opened, HoldKind(kind), scope, target, _matter(matter), tag=tag, review_by=_micros(review_by))
-    values = _hold(opened, row)
+    values = _one(opened, row)
     return One(values, f"held: {values['scope']} {values['target']} (hold {row.hold_id})")
 
 
@@ -85,7 +85,7 @@ def release(id_: str, reason: str | None, dry_run: bool) -> Shown:
     opened = store()
     acted = acted_on(opened, dry_run=dry_run)
     holds.release(acted, id_, reason)
-    return tried(acted) or One(_hold(opened, holds.hold(opened.views, id_)), f"released hold {id_}")
+    return tried(acted) or One(_one(opened, holds.hold(opened.views, id_)), f"released hold {id_}")
 
 
 @hold.command("review", examples=(f"muniment hold review {ONE_ID} --review-by 2027-06-30",))
@@ -98,7 +98,7 @@ def review(id_: str, review_by: str | None) -> Shown:
         raise click.UsageError(msg)
     opened = store()
     holds.review(opened, id_, _micros(review_by))
-    return One(_hold(opened, holds.hold(opened.views, id_)), f"hold {id_} is to be reviewed by {review_by}")
+    return One(_one(opened, holds.hold(opened.views, id_)), f"hold {id_} is to be reviewed by {review_by}")
 
 
 @hold.command("list", examples=("muniment hold list", "muniment hold list --all --json"))
@@ -106,7 +106,9 @@ def review(id_: str, review_by: str | None) -> Shown:
 def listed(everything: bool) -> Shown:
     """List the holds in force."""
     opened = store()
-    return Many([_hold(opened, row) for row in holds.listed(opened.views, everything=everything)], COLUMNS, "no holds")
+    labels, logins = Labels(opened.views), Logins(opened)
+    rows = [_hold(row, labels, logins) for row in holds.listed(opened.views, everything=everything)]
+    return Many(rows, COLUMNS, "no holds")
 
 
 @hold.command("show", examples=(f"muniment hold show {ONE_ID}", f"muniment hold show {ONE_ID} --reveal"))
@@ -116,22 +118,26 @@ def show(id_: str, reveal: bool) -> Shown:
     """Show a hold; what it is about only when asked."""
     opened = store()
     row = holds.hold(opened.views, id_)
-    values = _hold(opened, row)
+    values = _one(opened, row)
     return One({**values, "matter": texts(opened, row.matter)[0]} if reveal else values)
 
 
-def _hold(opened: Store, row: HoldRow) -> Values:
+def _one(opened: Store, row: HoldRow) -> Values:
+    return _hold(row, Labels(opened.views), Logins(opened))
+
+
+def _hold(row: HoldRow, labels: Labels, logins: Logins) -> Values:
     values: dict[str, Any] = {
         "hold_id": row.hold_id,
         "state": row.state,
         "kind": row.kind,
         "scope": row.scope,
-        "target": scopes.label_of(Labels(opened.views), row.scope, row.target, row.tag),
+        "target": scopes.label_of(labels, row.scope, row.target, row.tag),
         "target_id": None if row.scope == ScopeKind.TAG.value else row.target,
-        "placed_by": login(opened, row.placed_by),
+        "placed_by": logins.of(row.placed_by),
         "placed_at": clock.to_text(row.placed_at),
-        "review_by": None if row.review_by is None else clock.to_text(row.review_by),
-        "released_at": None if row.released_at is None else clock.to_text(row.released_at),
+        "review_by": clock.told(row.review_by),
+        "released_at": clock.told(row.released_at),
     }
     return values
 

@@ -57,8 +57,7 @@ def scrub(context: click.Context, dry_run: bool) -> None:
         click.echo("the cache and the memory of unchanged files would be emptied; nothing was done", err=True)
         return
     rows: list[Values] = [
-        {"place": each.place, "why": each.why, "ends_at": None if each.ends_at is None else clock.to_text(each.ends_at)}
-        for each in scrubbing.scrub(store())
+        {"place": each.place, "why": each.why, "ends_at": clock.told(each.ends_at)} for each in scrubbing.scrub(store())
     ]
     show_now(context, Many(rows, line=_residual))
     click.echo(f"{len(rows)} places may hold deleted bytes still" if rows else "nothing deleted is kept", err=True)

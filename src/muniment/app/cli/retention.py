@@ -10,8 +10,8 @@ import click
 from muniment.app import clock, durations, lineage_ttl, policies, previews, scopes
 from muniment.app import retention as keeping
 from muniment.app.cli import describe
-from muniment.app.cli.approval import login
 from muniment.app.cli.asked import ONE_ID
+from muniment.app.cli.describe import Logins
 from muniment.app.cli.frame import as_of_option, find, group, seq_at, store
 from muniment.app.cli.show import Many, One, Shown, Values, printable
 from muniment.app.cli.trying import dry_run_option
@@ -81,7 +81,8 @@ def listed(moment: str | None) -> Shown:
     at = seq_at(opened, moment)
     labels = Labels(opened.views, at)
     rows = opened.views.select(PolicyRow, at=at, order="set_at")
-    return Many([_policy(opened, row, labels) for row in rows], COLUMNS, "no policies")
+    logins = Logins(opened)
+    return Many([_policy(row, labels, logins) for row in rows], COLUMNS, "no policies")
 
 
 @retention.command(
@@ -141,7 +142,7 @@ def set_(
         tried = previews.of_policy(opened, PolicySet(kind, target, terms, citation is not None, type_, citation))
         return _tried(opened, tried.differences, tried.needs)
     row = policies.set_policy(opened, kind, target, terms, type_=type_, citation=citation)
-    values = _policy(opened, row, Labels(opened.views))
+    values = _policy(row, Labels(opened.views), Logins(opened))
     return One(values, f"policy {row.policy_id} is in force for {values['scope']} {printable(values['target'])}")
 
 
@@ -157,7 +158,7 @@ def remove(policy: str, dry_run: bool) -> Shown:
         tried = previews.of_removal(opened, policy)
         return _tried(opened, tried.differences, tried.needs)
     row = policies.policy(opened.views, policy)
-    values = _policy(opened, row, Labels(opened.views))
+    values = _policy(row, Labels(opened.views), Logins(opened))
     policies.remove_policy(opened, policy)
     return One({"removed": row.policy_id, **values}, f"policy {row.policy_id} counts no more")
 
@@ -230,10 +231,6 @@ def _micros(text: str | None) -> Micros | None:
     return None if text is None else durations.lasting(text, "184d")
 
 
-def _text(at: Micros | None) -> str | None:
-    return None if at is None else clock.to_text(at)
-
-
 def _time(micros: Micros | None) -> str | None:
     return None if micros is None else durations.to_text(micros)
 
@@ -241,9 +238,9 @@ def _time(micros: Micros | None) -> str | None:
 def _decision(decision: Decision) -> dict[str, Any]:
     return {
         "action": decision.action.value,
-        "not_before": _text(decision.not_before),
+        "not_before": clock.told(decision.not_before),
         "then": None if decision.then is None else decision.then.value,
-        "due_at": _text(decision.due_at),
+        "due_at": clock.told(decision.due_at),
     }
 
 
@@ -270,7 +267,7 @@ def _explained(values: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _policy(opened: Store, row: PolicyRow, labels: Labels) -> dict[str, Any]:
+def _policy(row: PolicyRow, labels: Labels, logins: Logins) -> dict[str, Any]:
     return {
         "policy_id": row.policy_id,
         "scope": row.scope,
@@ -284,7 +281,7 @@ def _policy(opened: Store, row: PolicyRow, labels: Labels) -> dict[str, Any]:
         "ending": row.ending,
         "citation": row.citation,
         "statutory": bool(row.statutory),
-        "set_by": login(opened, row.set_by),
+        "set_by": logins.of(row.set_by),
         "set_at": clock.to_text(row.set_at),
     }
 
@@ -295,7 +292,7 @@ def _due(opened: Store, version: VersionRow, decision: Decision, now: Micros) ->
         "name": name_of(opened, version),
         "version_id": version.version_id,
         "action": decision.action.value,
-        "due_at": _text(decision.due_at),
+        "due_at": clock.told(decision.due_at),
         "late": None if late is None else f"{late // DAY}d",
         "late_seconds": None if late is None else late / durations.SECOND,
         "because": decision.why,

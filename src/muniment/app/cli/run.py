@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from muniment.app import clock, directory, listing, runs
+from muniment.app import clock, listing, runs
+from muniment.app.cli.describe import Logins
 from muniment.app.cli.frame import as_of_option, group, page_options, project_of, seq_at, store, texts
 from muniment.app.cli.show import Many, One, Shown
 from muniment.app.cli.trying import acted_on, dry_run_option, tried
@@ -17,7 +18,7 @@ from muniment.app.subjects import ID, subject
 from muniment.domain.errors import NotFoundError
 from muniment.domain.rows import RunRow
 from muniment.domain.run import RunState
-from muniment.domain.values import ERASED_TEXT, RunId
+from muniment.domain.values import RunId
 
 EDGES = 100
 
@@ -44,7 +45,9 @@ def ls(project: str | None, state: str | None, limit: int, after: str | None, mo
     row = project_of(opened, project, at)
     paging = Paging(start=after, size=limit, descending=True, at=at)
     page = listing.runs(opened.views, row.project_id, paging, state)
-    rows = [_run(opened, each, at) for each in page.items]
+    labels, logins = Labels(opened.views, at), Logins(opened)
+    logins.learn(each.actor for each in page.items)
+    rows = [_run(each, labels, logins) for each in page.items]
     return Many(rows, ("id", "name", "state", "job_type", "user", "started_at", "finished_at"), "no runs", page.next)
 
 
@@ -59,14 +62,15 @@ def show(name: str, moment: str | None) -> Shown:
     opened = store()
     at = seq_at(opened, moment)
     row = _found(opened, name, at)
+    labels = Labels(opened.views, at)
     notes, config, summary = texts(opened, row.notes, row.config, row.summary)
     values = {
-        **_run(opened, row, at),
+        **_run(row, labels, Logins(opened)),
         "notes": notes,
         "config": config,
         "summary": summary,
-        "used": _versions(opened, row, "in", at),
-        "logged": _versions(opened, row, "out", at),
+        "used": _versions(opened, row, "in", labels),
+        "logged": _versions(opened, row, "out", labels),
     }
     return One(values)
 
@@ -99,8 +103,8 @@ def _found(opened: Store, name: str, at: int | None = None) -> RunRow:
     return runs.get(opened, RunId(found.id), at)
 
 
-def _run(opened: Store, row: RunRow, at: int | None) -> dict[str, Any]:
-    label = Labels(opened.views, at).run(row.run_id)
+def _run(row: RunRow, labels: Labels, logins: Logins) -> dict[str, Any]:
+    label = labels.run(row.run_id)
     return {
         "id": row.key,
         "name": row.name,
@@ -109,17 +113,16 @@ def _run(opened: Store, row: RunRow, at: int | None) -> dict[str, Any]:
         "job_type": row.job_type,
         "group": row.group,
         "tags": row.tags.split("\n") if row.tags else [],
-        "user": directory.logins(opened, {row.actor}).get(row.actor, ERASED_TEXT),
+        "user": logins.of(row.actor),
         "started_at": clock.to_text(row.started_at),
-        "finished_at": None if row.finished_at is None else clock.to_text(row.finished_at),
+        "finished_at": clock.told(row.finished_at),
         "run_id": row.run_id,
     }
 
 
-def _versions(opened: Store, row: RunRow, role: str, at: int | None) -> list[str]:
+def _versions(opened: Store, row: RunRow, role: str, labels: Labels) -> list[str]:
     """Return the paths of the first versions that a run used or logged."""
     look = listing.used if role == "in" else listing.logged
-    page = look(opened.views, row.run_id, Paging(size=EDGES, at=at))
-    labels = Labels(opened.views, at)
+    page = look(opened.views, row.run_id, Paging(size=EDGES, at=labels.at))
     known = [label.path for edge in page.items if (label := labels.version(edge.version_id))]
     return [*known, "…"] if page.next else known

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import click
 
-from muniment.app import clock, directory
+from muniment.app import clock
 from muniment.app import usage as using
+from muniment.app.cli.describe import Logins
 from muniment.app.cli.frame import as_of_option, command, find, seq_at, store
 from muniment.app.cli.show import Many, Shown
 from muniment.app.store import Store
 from muniment.domain.rows import RunRow
-from muniment.domain.values import ERASED_TEXT, RunId
+from muniment.domain.values import RunId
 
 
 @command(
@@ -31,11 +32,12 @@ def usage(name: str, moment: str | None) -> Shown:
     if behind:
         click.echo(f"the last {behind} events are not counted: `muniment projections run --once` does it", err=True)
     rows = using.users_of(opened, version.version_id, at)
-    logins = directory.logins(opened, {row.principal_id for row in rows})
+    logins = Logins(opened)
+    logins.learn(row.principal_id for row in rows)
     values = [
         {
             "kind": row.kind,
-            "user": logins.get(row.principal_id, ERASED_TEXT),
+            "user": logins.of(row.principal_id),
             "principal_id": row.principal_id,
             "run": _run(opened, row.run_id),
             "run_id": row.run_id or None,

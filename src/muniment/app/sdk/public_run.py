@@ -102,7 +102,7 @@ class Run:
     @property
     def finished_at(self) -> str | None:
         """When the run ended, if it has."""
-        return None if self._row.finished_at is None else clock.to_text(self._row.finished_at)
+        return clock.told(self._row.finished_at)
 
     @property
     def user(self) -> User:
