@@ -275,7 +275,10 @@ def test_refusals_are_said_in_our_errors(
 
 @pytest.mark.parametrize(
     "url",
-    ["s3://", "s3:///a", "s3://b/a?b", "s3://me:secret@bucket", "s3://bucket/a b", "s3://bucket/../x", "gs://bucket"],
+    [
+        *("s3://", "s3:///a", "s3://b/a?b", "s3://bucket/a b", "s3://bucket/../x", "s3://bucket/a\nb", "gs://bucket"),
+        *("s3://me:secret@bucket", "s3://me:my/secret@bucket", "s3://me:secret[@bucket", "s3:/me:secret@bucket"),
+    ],
 )
 def test_places_that_are_none_are_refused(url: str) -> None:
     with pytest.raises(InvalidValueError, match="MUNIMENT_BLOBS") as caught:

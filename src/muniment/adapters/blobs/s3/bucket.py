@@ -7,13 +7,13 @@ from base64 import b64encode
 from hashlib import sha256
 from threading import Lock
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from attrs import define, field, frozen
 
 from muniment.adapters.s3.client import S3Client
 from muniment.adapters.s3.errors import RefusedError
 from muniment.domain.errors import InvalidValueError, NotFoundError
+from muniment.domain.values import holds_password, shown_uri
 
 MARKER: Final = ".muniment"
 """The object that says whose folder this is; what the server can do is tried on it."""
@@ -75,13 +75,14 @@ class Bucket:
     @classmethod
     def at(cls, url: str, client: S3Client, encryption: Encryption) -> Bucket:
         """Read ``s3://bucket/prefix``."""
-        parts = urlsplit(url)
-        prefix = parts.path.strip("/")
-        fits = parts.scheme == "s3" and _BUCKET.fullmatch(parts.netloc) and not (parts.query or parts.fragment)
-        if not fits or (prefix and not _is_name(prefix)):
-            msg = f"MUNIMENT_BLOBS={url!r} names no place in a bucket — write s3://bucket/prefix, plain ASCII"
-            raise InvalidValueError(msg if "@" not in parts.netloc else GIVEN_AWAY)
-        return cls(client, parts.netloc, f"{prefix}/" if prefix else "", encryption)
+        scheme, _, place = url.partition("://")
+        name, _, path = place.partition("/")
+        prefix = path.strip("/")
+        if scheme.lower() != "s3" or not _BUCKET.fullmatch(name) or (prefix and not _is_name(prefix)):
+            shown = shown_uri(url)
+            msg = f"MUNIMENT_BLOBS={shown!r} names no place in a bucket — write s3://bucket/prefix, plain ASCII"
+            raise InvalidValueError(GIVEN_AWAY if "@" in name or holds_password(url) else msg)
+        return cls(client, name, f"{prefix}/" if prefix else "", encryption)
 
     def key(self, name: str) -> str:
         """Return the key of an object."""
