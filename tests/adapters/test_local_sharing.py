@@ -224,3 +224,13 @@ def test_a_file_system_that_shares_blocks_shares_them(sharing_folder: Path) -> N
     assert put(objects, one, linkable=False) is None
     one.write_bytes(b"changed")
     assert (objects.folder / NAME).read_bytes() == other.read_bytes() == CONTENT
+
+
+def test_a_sweep_leaves_alone_what_no_put_can_have_left(tmp_path: Path) -> None:
+    store = LocalObjectStore.at(tmp_path / "blobs")
+    halves = tmp_path / "blobs" / "tmp"
+    (halves / "folder").mkdir()
+    (halves / "nowhere").symlink_to(tmp_path / "absent")
+    (halves / "half").write_bytes(b"half")
+    assert store.sweep(2**60) == 4
+    assert sorted(path.name for path in halves.iterdir()) == ["folder", "nowhere"]

@@ -375,3 +375,9 @@ def test_passwords_are_refused_and_not_repeated() -> None:
     with pytest.raises(InvalidValueError) as caught:
         HttpReferences().resolve("http://me:secret@host/", checksum=False, limit=1)
     assert "secret" not in str(caught.value)
+
+
+def test_an_etag_that_no_header_can_hold_is_an_error_of_ours(site: Site) -> None:
+    found = ReferencedObject("", site.uri("a"), "x", annex={"etag": '"x\r\nHost: y"'})
+    with pytest.raises(StorageError, match="cannot be read"):
+        HttpReferences().fetch(found)

@@ -102,7 +102,7 @@ class HttpReferences:
         request = Request(_sendable(uri), headers={"Accept-Encoding": "identity", **headers})  # noqa: S310 - checked
         try:
             response = _opener().open(request, timeout=self.timeout)
-        except (OSError, http.client.HTTPException, UnicodeError) as error:
+        except (OSError, http.client.HTTPException, ValueError) as error:  # no header holds such an ETag
             raise _failed(uri, error) from error
         assert isinstance(response, http.client.HTTPResponse)  # noqa: S101 - for the type checker: no other handler
         return response

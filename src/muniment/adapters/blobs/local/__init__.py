@@ -161,8 +161,8 @@ class LocalObjectStore:
         for name in names_in(self.folder / HALVES):
             path = self.folder / HALVES / name
             try:
-                found = path.stat()
-                if found.st_mtime_ns < older_than * 1000:
+                found = path.lstat()
+                if stat.S_ISREG(found.st_mode) and found.st_mtime_ns < older_than * 1000:
                     path.unlink()
                     freed += found.st_size
             except FileNotFoundError:
