@@ -10,6 +10,7 @@ from attrs import frozen
 from muniment.app import approvals, directory, holds, manifests
 from muniment.app.catalog import origin
 from muniment.app.manifests import Manifest
+from muniment.app.noted import noted
 from muniment.app.reach import in_state, team_of
 from muniment.app.store import Store
 from muniment.app.transact import Request, Steps, new_id
@@ -247,13 +248,18 @@ def whole_versions(views: Views, found: Attached) -> list[VersionId]:
 
 
 def readable(store: Store, version_id: VersionId) -> Manifest | None:
-    """Open the manifest of a version; ``None`` if it was purged or forgotten."""
+    """Open the manifest of a version; ``None`` if it was purged or forgotten, or is noted to be erased and gone."""
     row = store.views.find(VersionRow, version_id=version_id)
     if row is None or row.manifest is None or row.state == State.PURGED.value:
         return None
     team_id = team_of(store.views, row)
     seen = store if team_id is None else store.of_team(team_id)
-    return manifests.read(seen.blobs, store.codec, Digest(row.manifest))
+    try:
+        return manifests.read(seen.blobs, store.codec, Digest(row.manifest))
+    except NotFoundError:
+        if any([TargetKind.VERSION.value, version_id] in line.targets for line in noted(store.config.home)):
+            return None
+        raise
 
 
 def _team_of(views: Views, kind: TargetKind, target: str) -> TeamRow:

@@ -184,6 +184,8 @@ class Eraser:
         for version_id, terms in plan.entries.items():
             while not self._replaced(plan, version_id, terms):
                 pass
+        if Step.NOTE not in self.without:
+            erasing_notes.note_lists(self.store, plan)
 
     def _replaced(self, plan: Plan, version_id: VersionId, terms: Sequence[str]) -> bool:
         """Give a version a manifest without these entries; return false if it has another one by then."""
@@ -297,8 +299,11 @@ def words(store: Store, plan: Plan) -> Iterator[Recorded]:
 
 
 def slots(store: Store, plan: Plan) -> Iterator[SlotId]:
-    """Yield where personal values about versions that go as a whole are kept under the key of their artifact."""
-    for version_id in plan.whole:
+    """Yield where personal values about versions that go as a whole are kept under the key of their artifact.
+
+    Those of versions that went before are among them: their values may have come back with an old vault.
+    """
+    for version_id in dict.fromkeys([*plan.whole, *erasing_plan.whole_ever(store.views, plan)]):
         for recorded in about(store, version_id):
             if _is_of(recorded, version_id) or _makes(recorded, version_id):
                 yield from personal_slots(recorded.event)

@@ -154,6 +154,12 @@ def settled(store: Store, plan: Plan) -> Plan:
     return save(store, with_told(plan, settled=True))
 
 
+def whole_ever(views: Views, plan: Plan) -> list[VersionId]:
+    """Return the versions that go as a whole, also those that are gone already."""
+    row = requests.request(views, plan.request_id)
+    return [each for each in data_subjects.whole_versions(views, _going(views, row)) if each not in _kept(row)]
+
+
 def _kept(row: RequestRow) -> set[str]:
     """Return the ids of what an exemption keeps."""
     return set((row.kept or "").split("\n")) - {""}

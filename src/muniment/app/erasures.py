@@ -10,16 +10,19 @@ from muniment.app.disposal import dispose
 from muniment.app.erasing import Eraser
 from muniment.app.erasing_plan import listed
 from muniment.app.noted import Erasure, noted
+from muniment.app.reach import team_of
 from muniment.app.store import Store
 from muniment.app.transact import Request, Steps
 from muniment.domain import data_subject as subjects
 from muniment.domain import request as wanted
+from muniment.domain import version as versions
 from muniment.domain.data_subject import Standing, TargetKind
 from muniment.domain.evidence import Trigger
 from muniment.domain.ports import SlotDraft, Views
 from muniment.domain.request import REQUEST, Right, Stage, Verdict
 from muniment.domain.rows import ArtifactRow, DataSubjectRow, RequestRow, RunRow, VersionRow
-from muniment.domain.values import SlotId, VersionId
+from muniment.domain.values import Digest, SlotId, VersionId
+from muniment.domain.version import ManifestReplaced
 
 
 def undone(store: Store) -> list[Erasure]:
@@ -45,7 +48,9 @@ def again(store: Store) -> Iterator[RequestRow]:
 
     It was approved by two people when it was erased first, so only an admin is needed. Dead blobs go too.
     """
-    for line in undone(store):
+    lines = undone(store)
+    _list_again(store, lines)
+    for line in lines:
         request_id = _prepared(store, line)
         Eraser(store, request_id).execute()
         dispose(store, None, Trigger.ERASURE, request_id=request_id)
@@ -78,6 +83,28 @@ def _prepared(store: Store, line: Erasure) -> str:
     requests.scope(store, row.request_id)
     _decide(store, row.request_id, line.request_id)
     return row.request_id
+
+
+def _list_again(store: Store, lines: Iterable[Erasure]) -> None:
+    """Let versions list what they listed after they were erased from, where what they listed before is gone."""
+    for line in reversed([*lines]):
+        for version_id, (digest, manifest, size, entries, erased) in line.lists.items():
+            row = store.views.find(VersionRow, version_id=version_id)
+            if row is None or row.manifest is None or row.manifest == manifest:
+                continue
+            team_id = team_of(store.views, row)
+            blobs = (store if team_id is None else store.of_team(team_id)).blobs
+            if blobs.missing([Digest(row.manifest), Digest(manifest)]) == {Digest(row.manifest)}:
+                replaced = ManifestReplaced(line.request_id, Digest(digest), Digest(manifest), size, entries, erased)
+                _replace(store, row.version_id, replaced)
+
+
+def _replace(store: Store, version_id: VersionId, replaced: ManifestReplaced) -> None:
+    def decide(steps: Steps) -> None:
+        approvals.require_admin(steps.views, store.context, "erase again what came back")
+        steps.step(versions.VERSION, version_id, versions.replace_manifest, replaced)
+
+    store.transact(Request("replace manifest", None, version_id), decide)
 
 
 def _reopen(store: Store, request_id: str) -> None:

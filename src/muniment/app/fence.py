@@ -56,7 +56,8 @@ def gone(store: Store, version_id: VersionId, path: str) -> GoneError | None:
     """Return the error for an entry that was erased, ``None`` if it was not."""
     if not stands(store.views):
         return None
-    request_id = store.vault.find(PATH, place_of(version_id, path))
+    place = place_of(version_id, path)
+    request_id = store.vault.find(PATH, place) or _noted_path(store, version_id, place)
     row = None if request_id is None else _fenced(store.views, request_id)
     return None if row is None else GoneError(f"the entry {_erased(row)}")
 
@@ -76,6 +77,13 @@ def _noted(store: Store, digests: Iterable[str]) -> dict[str, str]:
         return {}
     keyed = {digest: store.vault.keyed(BLOB, digest) for digest in digests}
     return {digest: terms[term] for digest, term in keyed.items() if term in terms}
+
+
+def _noted_path(store: Store, version_id: VersionId, place: str) -> str | None:
+    """Return by which request an entry was noted beside the store as erased."""
+    lines = [line for line in noted(store.config.home) if version_id in line.entries]
+    term = store.vault.keyed(PATH, place) if lines else ""
+    return next((line.request_id for line in lines if term in line.entries[version_id]), None)
 
 
 def _deny(store: Store, row: RequestRow, text: str) -> NoReturn:
