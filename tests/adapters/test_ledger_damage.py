@@ -101,6 +101,15 @@ def test_a_file_that_is_no_ledger_is_corrupt_and_left_alone(tmp_path: Path, cont
     assert path.read_bytes() == content
 
 
+def test_a_file_that_is_no_ledger_is_let_go_of_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    path.write_bytes(b"no database at all" * 100)
+    with pytest.raises(CorruptError) as caught:
+        sqlite_ledger(path, Clock())
+    held = [each.readlink() for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
+    assert path not in held, caught  # as long as the error is looked at
+
+
 def test_another_programs_database_is_no_ledger(tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite3"
     with closing(sqlite3.connect(path)) as connection:

@@ -224,10 +224,12 @@ class LedgerFile:
         try:
             for setting in SETTINGS:
                 connection.execute(f"PRAGMA {setting}")
-        except UnicodeDecodeError as error:  # SQLite quotes a damaged schema in its own message
+        except BaseException as error:
             connection.close()
-            what = "its schema cannot be read"
-            raise damaged(what) from error
+            if isinstance(error, UnicodeDecodeError):  # SQLite quotes a damaged schema in its own message
+                what = "its schema cannot be read"
+                raise damaged(what) from error
+            raise
         return connection
 
     def _close_those_of_ended_threads(self) -> None:
