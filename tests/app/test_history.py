@@ -181,7 +181,7 @@ def test_the_history_of_a_run_and_a_team(story: Story) -> None:
         "run logged | logged rows: — → 2",
         'run finished | state: running → failed | summary: — → {"loss": 2}',
     ]
-    assert told(story, team.team_id)[-1] == "team ttl policy set | ttl: — → 0:00:01 | ttl_setters: members → admins"
+    assert told(story, team.team_id)[-1] == "team ttl policy set | ttl: — → 1s | ttl_setters: members → admins"
 
 
 def test_a_denied_act_is_part_of_the_history(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -109,7 +109,7 @@ def _micros(store: Store, at: str | int | None, seq: int) -> int:
     """Return the time that a moment means; of an event, when it was recorded."""
     if isinstance(at, str) and not at.strip().isdecimal() and at != "now":
         return clock.from_text(at.strip())
-    return _event(store, seq).recorded_at if seq else 0
+    return store.moment(seq)
 
 
 def _alias(store: Store, text: str, seq: int) -> tuple[StreamId, VersionId | None]:
@@ -133,7 +133,7 @@ def _latest(store: Store, text: str, seq: int) -> tuple[StreamId, VersionId]:
     decisive = list(store.ledger.read(stream=numbering_stream(owner), until=seq))[-1]
     moved = store.views.find(LatestRow, at=seq, owner_id=owner)
     if moved is not None and moved.moved_seq > decisive.seq:
-        decisive = _event(store, moved.moved_seq)
+        decisive = store.event(moved.moved_seq)
     facts = (getattr(decisive.event, name, None) for name in ("version_id", "to"))
     if found.version.version_id not in facts:
         msg = f"{text!r}: a newer version was taken away, so several events decide — prove a version, such as name:v3"
@@ -143,7 +143,7 @@ def _latest(store: Store, text: str, seq: int) -> tuple[StreamId, VersionId]:
 
 def _ends(store: Store, linked: int, size: int) -> Iterator[int]:
     """Yield the number of the first event up to a size that ends a link."""
-    event = _event(store, linked)
+    event = store.event(linked)
     streams = (str(getattr(event.event, "link_id", "")), event.stream.split(":", 1)[0])
     read = (each for stream in streams for each in store.ledger.read(after=linked, stream=StreamId(stream), until=size))
     yield from sorted(each.seq for each in read if each.type in ENDING)[:1]
@@ -188,7 +188,7 @@ def _run(store: Store, stream: StreamId, about: str, seq: int, size: int, versio
 
 def _context(store: Store, deciding: int, version: VersionId | None, seq: int, *, words: bool) -> Iterator[int]:
     """Yield the numbers of the events that say what the ids of the deciding one mean."""
-    event = _event(store, deciding)
+    event = store.event(deciding)
     owner = event.stream.split(":", 1)[0]
     if version is not None:
         row = store.views.find(VersionRow, at=seq, version_id=version)
@@ -206,7 +206,3 @@ def _context(store: Store, deciding: int, version: VersionId | None, seq: int, *
 
 def _names(recorded: Recorded) -> bool:
     return recorded.type.split(".")[1] in _NAMING and hasattr(recorded.event, "name")
-
-
-def _event(store: Store, seq: int) -> Recorded:
-    return next(iter(store.ledger.read(after=seq - 1, until=seq)))

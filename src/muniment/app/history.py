@@ -87,7 +87,7 @@ def of(store: Store, subject: str, paging: Paging | None = None) -> Page[Act]:
         raise InvalidValueError(msg)
     seqs = _seqs(store, subject, wanted)
     chosen = seqs[: wanted.size]
-    acts = tuple(tell(store, (_event(store, seq) for seq in chosen)))
+    acts = tuple(tell(store, (store.event(seq) for seq in chosen)))
     return Page(acts, str(chosen[-1]) if len(seqs) > wanted.size else None)
 
 
@@ -126,10 +126,6 @@ def _subject(labels: Labels, recorded: Recorded, logins: dict[PrincipalId, str])
     if label is not None:
         return f"{label.kind} {label.path}"
     return f"user {logins.get(PrincipalId(owner), ERASED_TEXT)}"
-
-
-def _event(store: Store, seq: int) -> Recorded:
-    return next(iter(store.ledger.read(after=seq - 1, until=seq)))
 
 
 def _seqs(store: Store, subject: str, wanted: Paging) -> list[int]:

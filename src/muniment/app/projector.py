@@ -108,7 +108,7 @@ def retry(store: Store, projection: Projection) -> int:
     """
     parked = store.projections.parked(projection.name)
     again = attempt(projection, store.clock)
-    if all(isinstance(again(_event(store, each.seq)), Parked) for each in parked):
+    if all(isinstance(again(store.event(each.seq)), Parked) for each in parked):
         return 0
     rebuild(store, (projection,))
     left = {each.seq for each in store.projections.parked(projection.name)}
@@ -199,7 +199,3 @@ def compacted(folded: Iterable[tuple[int, Sequence[Change]]]) -> Iterator[tuple[
             yield seq, tuple(others)
     for seq, row in totals.values():
         yield seq, (Add(row),)
-
-
-def _event(store: Store, seq: int) -> Recorded:
-    return next(store.ledger.read(after=seq - 1, until=seq))

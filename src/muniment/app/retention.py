@@ -205,7 +205,7 @@ def moment(store: Store, text: str | None) -> tuple[int | None, Micros]:
         return None, now
     seq = history.as_of(store, text)
     if text.strip().isdecimal():
-        return seq, _time_of(store, seq) if seq else now
+        return seq, store.moment(seq) if seq else now
     asked = now if text == "now" else clock.from_text(text.strip())
     return (None if asked >= now else seq), asked
 
@@ -269,10 +269,10 @@ def clock_doubt(store: Store, within: Micros | None = None) -> str | None:
         return why if within > 0 or now < head.recorded_at else None
     seq = max(ledger.at(now - within), 1)
     while seq < head.size:
-        begun = _time_of(store, seq)
+        begun = store.moment(seq)
         after = ledger.at(begun + retention.BOUND)
         if after == seq:
-            ended = _time_of(store, seq + 1)
+            ended = store.moment(seq + 1)
             return f"until {clock.to_text(ended)}, nothing was recorded for {(ended - begun) / DAY:,.1f} days"
         seq = after
     return None
@@ -303,7 +303,3 @@ def clock_guard(store: Store, *, expiring: bool = False) -> str | None:
         f"{doubt}, so what is due waits until {within / DAY:g} days have passed from there — to go on now, check the "
         f"clock and let another admin run: muniment approval approve {id_}"
     )
-
-
-def _time_of(store: Store, seq: int) -> Micros:
-    return next(iter(store.ledger.read(after=seq - 1, limit=1))).recorded_at

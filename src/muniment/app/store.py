@@ -21,6 +21,7 @@ from muniment.domain.ports import (
     Ledger,
     ManifestCodec,
     Receipt,
+    Recorded,
     ReferenceStore,
     SlotDraft,
     Vault,
@@ -178,6 +179,14 @@ class Store:
     def views(self) -> Views:
         """The committed rows."""
         return self.ledger.views
+
+    def event(self, seq: int) -> Recorded:
+        """Return an event of the ledger by its number."""
+        return next(iter(self.ledger.read(after=seq - 1, until=seq)))
+
+    def moment(self, seq: int) -> Micros:
+        """Return when an event was recorded; 0 for number 0, before the first one."""
+        return self.event(seq).recorded_at if seq else 0
 
     @property
     def signer(self) -> Signer:

@@ -66,6 +66,7 @@ def test_scrubbing_says_what_may_be_there_still(muniment: Run, data: Path, own_h
     muniment("artifact", "put", "-n", "mnist", str(data))
     tried = muniment("scrub", "--dry-run")
     assert "would be written anew: ledger.sqlite3\n" in tried.out
+    assert "would be written anew: blobs/.index.sqlite3\n" in tried.out
     assert tried.err.endswith("nothing was done\n")
     done = muniment("scrub")
     assert (done.out, done.err) == ("", "nothing deleted is kept\n")

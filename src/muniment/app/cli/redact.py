@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from muniment.app import approvals, clock, redaction
@@ -9,6 +11,7 @@ from muniment.app import scrub as scrubbing
 from muniment.app.cli.frame import command, show_now, store
 from muniment.app.cli.show import Many, One, Shown, Values, printable
 from muniment.app.cli.trying import acted_on, dry_run_option
+from muniment.app.store import Store
 from muniment.domain.approval import Act
 
 
@@ -52,7 +55,8 @@ def scrub(context: click.Context, dry_run: bool) -> None:
     bytes still, why, and when that ends.
     """
     if dry_run:
-        there = [{"place": path.name} for path in scrubbing.files(store()) if path.exists()]
+        opened = store()
+        there = [{"place": _named(opened, path)} for path in scrubbing.files(opened) if path.exists()]
         show_now(context, Many(there, line=lambda row: printable(f"would be written anew: {row['place']}")))
         click.echo("the cache and the memory of unchanged files would be emptied; nothing was done", err=True)
         return
@@ -61,6 +65,12 @@ def scrub(context: click.Context, dry_run: bool) -> None:
     ]
     show_now(context, Many(rows, line=_residual))
     click.echo(f"{len(rows)} places may hold deleted bytes still" if rows else "nothing deleted is kept", err=True)
+
+
+def _named(opened: Store, path: Path) -> str:
+    """Return what a file is called beside the others of the store."""
+    home = opened.config.home
+    return str(path.relative_to(home) if path.is_relative_to(home) else path)
 
 
 def _residual(row: Values) -> str:

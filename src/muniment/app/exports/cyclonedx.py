@@ -34,7 +34,7 @@ def write(facts: Facts, subject: Subject, depth: int) -> Iterator[bytes]:
         "serialNumber": f"urn:uuid:{uuid_of(version.id)}",
         "version": max(1, facts.store.views.count(TimelineRow, at=facts.at, subject_id=version.id, order="event_seq")),
         "metadata": {
-            "timestamp": time_of(facts.moment()),
+            "timestamp": time_of(facts.store.moment(facts.at)),
             "tools": {"components": [{"type": "application", "name": "muniment"}]},
             "component": _subject(facts, version, others),
             "properties": _properties({"muniment:ledger": facts.origin, "muniment:event": facts.at}),

@@ -84,11 +84,6 @@ class Facts:
         """The id of the ledger, which every id belongs to."""
         return self.store.ledger.origin
 
-    def moment(self) -> Micros:
-        """Return when the last event was recorded; 0 if there is none."""
-        events = list(self.store.ledger.read(after=self.at - 1, until=self.at)) if self.at else []
-        return events[-1].recorded_at if events else 0
-
     def version(self, id_: str) -> VersionFact:
         """Return a version, deleted and purged ones too."""
         row, _ = self.labels.row(VersionRow, version_id=id_)

@@ -26,7 +26,7 @@ from muniment.domain.registry import require_role
 from muniment.domain.report import REPORT, ValuesRevealed, reveal
 from muniment.domain.request import Stage
 from muniment.domain.rows import DataSubjectRow, OrganisationRow, RequestRow
-from muniment.domain.values import Json, Micros, Role
+from muniment.domain.values import Json, Role
 
 JSONL, CSV, PARQUET, HTML = "jsonl", "csv", "parquet", "html"
 TABLES: Final[Mapping[str, type[JsonLines | Csv | Parquet]]] = {
@@ -104,14 +104,7 @@ def scope_of(store: Store, report: Report, wanted: Wanted) -> Scope:
         require_admin(store.views, store)
     else:
         _reveal(store, report, why, at)
-    return Scope(
-        store, wanted.after, at, _moment(store, at), _moment(store, wanted.after), about, revealed=why is not None
-    )
-
-
-def _moment(store: Store, seq: int) -> Micros:
-    """Return when an event was recorded, 0 for none."""
-    return next((each.recorded_at for each in store.ledger.read(after=seq - 1, until=seq)), 0) if seq else 0
+    return Scope(store, wanted.after, at, store.moment(at), store.moment(wanted.after), about, revealed=why is not None)
 
 
 def require_admin(views: Views, store: Store) -> None:

@@ -19,7 +19,6 @@ R = TypeVar("R", bound=Row)
 BATCH: Final = 2_000
 """How many rows are held at once."""
 PAGE: Final = 1_000
-DAY: Final = 86_400_000_000
 """A day in microseconds."""
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from muniment.app.reports.shape import DAY, Cells, Report, Scope, Sheet, amount, counted, moment, number, text
+from muniment.app.reports.shape import Cells, Report, Scope, Sheet, amount, counted, moment, number, text
+from muniment.domain.policy import DAY
 from muniment.domain.rows import DisposalRow
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Final
 
 from muniment.app.reports.shape import (
-    DAY,
     Cells,
     Report,
     Scope,
@@ -18,6 +17,7 @@ from muniment.app.reports.shape import (
     number,
     text,
 )
+from muniment.domain.policy import DAY
 from muniment.domain.request import MONTHS, Stage, months_after
 from muniment.domain.rows import RequestRow
 

@@ -8,7 +8,6 @@ from typing import Final
 from attrs import define, field
 
 from muniment.app.reports.shape import (
-    DAY,
     Cells,
     Report,
     Scope,
@@ -21,6 +20,7 @@ from muniment.app.reports.shape import (
     text,
 )
 from muniment.app.retention import Book
+from muniment.domain.policy import DAY
 from muniment.domain.retention import Action, Decision
 from muniment.domain.rows import PolicyRow, VersionRow
 from muniment.domain.values import Micros
