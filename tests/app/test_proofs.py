@@ -201,6 +201,9 @@ def test_a_newer_checkpoint_continues_an_older_one(told: Scene, tmp_path: Path) 
         verify_consistency(older, shorter, trust(told))
     (tmp_path / "proof").write_text(shorter, encoding="utf-8")
     assert by_program(tmp_path / "old", "--key", key, "--consistency", tmp_path / "proof")[0] == 1
+    (tmp_path / "event").write_text(prove_event(told.store, 3), encoding="utf-8")
+    status, said = by_program(tmp_path / "event", "--key", key, "--consistency", tmp_path / "proof")
+    assert (status, "goes with a checkpoint" in said) == (1, True)
     with pytest.raises(ProofError, match="another checkpoint than the newer one"):
         verify_consistency(older, proof, trust(told), older)
     with pytest.raises(InvalidValueError, match="not newer"):
@@ -223,6 +226,11 @@ def test_where_an_alias_pointed_at_a_moment_is_proved(told: Scene, tmp_path: Pat
     assert "nothing else happened to it until" in proved
     assert verdict.open == ()
     assert "nothing else happened to it until" in said
+
+
+def test_an_alias_that_was_not_there_is_not_proved(told: Scene) -> None:
+    with pytest.raises(NotFoundError, match="cannot be proved — name one that was there then"):
+        prove_fact(told.store, "images:never")
 
 
 def test_what_came_after_the_last_event_is_left_open(told: Scene, tmp_path: Path) -> None:

@@ -117,7 +117,10 @@ def _alias(store: Store, text: str, seq: int) -> tuple[StreamId, VersionId | Non
     owner = named(store, f"{text.partition(':')[0]}", seq).id
     row = store.views.find(AliasRow, at=seq, owner_id=owner, alias=where.alias)
     if row is None:
-        msg = f"{text!r}: there was no such alias then, and that something is missing cannot be proved — see docs"
+        msg = (
+            f"{text!r}: there was no such alias then, and that something is missing cannot be proved — "
+            "name one that was there then, or the moment when it was"
+        )
         raise NotFoundError(msg)
     return row.slot, row.version_id
 

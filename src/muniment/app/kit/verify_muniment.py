@@ -532,9 +532,11 @@ def check_consistency_file(text, older, trust):
 
 def check(path, trust, consistency=None):
     """Check whatever is at a path; return what is proved."""
+    text = "" if path.is_dir() else read_text(path)
+    if consistency is not None:
+        need(text and not text.startswith((HEADER, "{")), "--consistency goes with a checkpoint, and this is none")
     if path.is_dir():
         return check_bundle(path, trust)
-    text = read_text(path)
     if text.startswith(HEADER):
         proof = Proof(text)
         return [trust.check(proof.note), proof.line()]
