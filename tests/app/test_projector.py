@@ -175,5 +175,7 @@ def test_usage_says_who_did_what_in_which_run_and_when_last(scene: Scene) -> Non
     assert usage.users_of(scene.store, first, at=scene.seq) == found
     assert usage.used_by(scene.store, bob) == found[:1] == usage.used_by(scene.store, bob, at=scene.seq)
     assert usage.used_by(scene.store, bob, at=before) == []
-    assert usage.used_in(scene.store, run.run_id) == found[1:]
-    assert (usage.last_used(scene.store, first), usage.last_used(scene.store, second)) == (found[0].last_at, None)
+    views = scene.store.views
+    assert views.select(UsageRow, run_id=run.run_id, order="last_at", descending=True) == found[1:]
+    lasts = [views.find(LastUseRow, version_id=id_) for id_ in (first, second)]
+    assert [row and row.last_used_at for row in lasts] == [found[0].last_at, None]

@@ -108,11 +108,6 @@ def versions(views: Views, artifact_id: ArtifactId, paging: Paging = FIRST) -> P
     return page(views, VersionRow, "index", paging, artifact_id=artifact_id, state=state)
 
 
-def all_versions(views: Views, artifact_id: ArtifactId, paging: Paging = FIRST) -> Page[VersionRow]:
-    """List the versions of an artifact by index, deleted ones too."""
-    return page(views, VersionRow, "index", paging, artifact_id=artifact_id)
-
-
 def registries(views: Views, organisation_id: OrganisationId, paging: Paging = FIRST) -> Page[RegistryRow]:
     """List the registries of an organisation by name."""
     return page(views, RegistryRow, "name", paging, organisation_id=organisation_id)

@@ -11,7 +11,7 @@ from muniment.app.store import Store
 from muniment.domain.errors import ReadOnlyError
 from muniment.domain.projection import total
 from muniment.domain.rows import Add, LastUseRow, UsageRow, key_of
-from muniment.domain.values import Micros, PrincipalId, RunId, VersionId
+from muniment.domain.values import Micros, PrincipalId, VersionId
 
 
 def up_to_date(store: Store) -> Progress:
@@ -20,13 +20,6 @@ def up_to_date(store: Store) -> Progress:
         return projector.catch_up(store, USAGE, most=ON_DEMAND)
     except ReadOnlyError:
         return projector.progress_of(store, USAGE)
-
-
-def last_used(store: Store, version_id: VersionId) -> Micros | None:
-    """Return when anybody last used or downloaded a version; ``None`` if nobody did."""
-    up_to_date(store)
-    row = store.views.find(LastUseRow, version_id=version_id)
-    return row.last_used_at if row else None
 
 
 def last_uses(store: Store, at: int) -> dict[VersionId, Micros]:
@@ -57,12 +50,6 @@ def used_by(store: Store, principal_id: PrincipalId, at: int | None = None) -> l
         return _last_first(row for row in _as_of(store, at) if row.principal_id == principal_id)
     up_to_date(store)
     return store.views.select(UsageRow, principal_id=principal_id, order="last_at", descending=True)
-
-
-def used_in(store: Store, run_id: RunId) -> list[UsageRow]:
-    """Return what was used or downloaded in a run, the last first."""
-    up_to_date(store)
-    return store.views.select(UsageRow, run_id=run_id, order="last_at", descending=True)
 
 
 def _as_of(store: Store, at: int) -> Iterator[UsageRow]:
