@@ -37,6 +37,8 @@ KINDS: Final[dict[str, tuple[type[Row], str]]] = {
     "link": (LinkRow, "link_id"),
 }
 """The kinds of things that have labels: their rows, and the key of these."""
+KEYS: Final[dict[type[Row], str]] = dict(KINDS.values())
+"""The keys of these rows."""
 
 
 @frozen
@@ -175,8 +177,9 @@ class Labels:
         assert row is None or isinstance(row, kind)  # noqa: S101 (the key of the memory says so)
         return row, gone
 
-    def learn(self, kind: type[R], key: str, ids: Collection[str]) -> None:
+    def learn(self, kind: type[Row], ids: Collection[str]) -> None:
         """Look rows up many at a time, so that asking for them costs nothing; what ended is found when asked for."""
+        key = KEYS[kind]
         unknown = sorted(id_ for id_ in ids if (kind, id_) not in self._rows)
         for row in self.views.gather(kind, key, unknown, at=self.at):
             self._rows[kind, getattr(row, key)] = (row, False)

@@ -38,15 +38,15 @@ from muniment.domain.values import ERASED_TEXT, Personal, SlotId, owner_of
 
 MOST_NAMES: Final = 20_000
 """How many names are kept in memory at once."""
-KINDS: Final[dict[str, tuple[type[Row], str]]] = {
-    "artifact": (ArtifactRow, "artifact_id"),
-    "collection": (CollectionRow, "collection_id"),
-    "organisation": (OrganisationRow, "organisation_id"),
-    "project": (ProjectRow, "project_id"),
-    "registry": (RegistryRow, "registry_id"),
-    "run": (RunRow, "run_id"),
-    "team": (TeamRow, "team_id"),
-    "version": (VersionRow, "version_id"),
+KINDS: Final[dict[str, type[Row]]] = {
+    "artifact": ArtifactRow,
+    "collection": CollectionRow,
+    "organisation": OrganisationRow,
+    "project": ProjectRow,
+    "registry": RegistryRow,
+    "run": RunRow,
+    "team": TeamRow,
+    "version": VersionRow,
 }
 """The kinds of things whose rows are read many at a time, by the first word of the event's type."""
 
@@ -117,8 +117,8 @@ class _Names:
         for kind, id_ in objects:
             wanted.setdefault(kind, set()).add(id_)
         wanted["artifact"] = wanted.get("artifact", set()) | wanted.get("alias", set())
-        for kind, (row, key) in KINDS.items():
-            labels.learn(row, key, wanted.get(kind, set()))
+        for kind, row in KINDS.items():
+            labels.learn(row, wanted.get(kind, set()))
 
     def of(self, kind: str, id_: str) -> str | None:
         """Return the name of a thing, ``None`` where it has none."""

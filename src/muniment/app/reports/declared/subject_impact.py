@@ -33,8 +33,8 @@ def _told(scope: Scope, subject_id: str, reached: list[Reached]) -> Iterator[Cel
     views, at = scope.store.views, scope.at
     ids = [each.version_id for each in reached]
     scope.labels.forget(2 * CHUNK)
-    scope.labels.learn(VersionRow, "version_id", ids)
-    scope.labels.learn(RunRow, "run_id", {each.run_id for each in reached if each.run_id})
+    scope.labels.learn(VersionRow, ids)
+    scope.labels.learn(RunRow, {each.run_id for each in reached if each.run_id})
     aliases: dict[str, list[str]] = {}
     for row in views.gather(AliasRow, "version_id", ids, at=at):
         aliases.setdefault(row.version_id or "", []).append(row.alias or ERASED_TEXT)
