@@ -70,8 +70,10 @@ def test_a_witness_signs_what_continues_what_it_saw(scene: Scene, seeing: Witnes
     key = scene.store.signer.verifier_key()
     verdict = verify(proof, Trust.of(NOTARY, key, (seeing.verifier_key(),)))
     assert verdict.proved[1] == "witness dpo.example.org/w1 saw it at 2023-11-14T22:13:20.000000Z"
-    status, said = by_program(proof, "--key", key, "--witness", seeing.verifier_key())
-    assert (status, verdict.proved[1] in said) == (0, True)
+    (tmp_path / "witness.key").write_text(f"{seeing.verifier_key()}\n", encoding="utf-8")
+    for shown in (seeing.verifier_key(), tmp_path / "witness.key"):
+        status, said = by_program(proof, "--key", key, "--witness", shown)
+        assert (status, verdict.proved[1] in said) == (0, True)
     proof.write_text(prove_event(scene.store, 3), encoding="utf-8")
     with pytest.raises(ProofError, match="did not sign"):
         verify(proof, Trust.of(NOTARY, key, (seeing.verifier_key(),)))
@@ -297,9 +299,12 @@ def test_a10_a_key_that_the_old_one_did_not_sign_is_refused(scene: Scene, tmp_pa
         trusted(first, split(chain + fork), NOTARY.open_note)
     (tmp_path / "chain").write_text(chain + fork, encoding="utf-8")
     assert by_program(path, "--key", first, "--chain", tmp_path / "chain")[0] == 1
+    path.write_text(note, encoding="utf-8")
     for nonsense in ("nonsense", f"x\n{chain}", chain.replace("muniment-key-rotation/v1", "muniment-key-rotation/v2")):
         with pytest.raises(MunimentError):
             trusted(first, split(nonsense), NOTARY.open_note)
+        (tmp_path / "chain").write_text(nonsense, encoding="utf-8")
+        assert "the chain does not begin with" in by_program(path, "--key", first, "--chain", tmp_path / "chain")[1]
 
 
 def test_a_replacement_that_was_interrupted_is_brought_to_its_end(scene: Scene, tmp_path: Path) -> None:

@@ -220,6 +220,7 @@ class Note:
 def trusted_keys(key, chain):
     """Return the keys that follow from trusting one, each with the size from which it was replaced, or None."""
     links, keys = [], {key: None}
+    need(not chain.strip() or chain.startswith(ROTATION + "\n"), "the chain does not begin with " + ROTATION)
     for part in chain.split(ROTATION + "\n")[1:]:
         note = Note(ROTATION + "\n" + part)
         lines = note.text.split("\n")
@@ -556,7 +557,9 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("paths", nargs="+", metavar="PATH")
     parser.add_argument("--key", help="the verifier key of the ledger, or a file that holds it")
-    parser.add_argument("--witness", action="append", default=[], metavar="KEY", help="a witness that must have signed")
+    parser.add_argument(
+        "--witness", action="append", default=[], metavar="KEY", help="a witness that must have signed, or a file"
+    )
     parser.add_argument("--chain", metavar="FILE", help="the chain by which keys of the ledger followed each other")
     parser.add_argument("--consistency", metavar="FILE", help="a proof that a newer ledger begins with the checkpoint")
     parser.add_argument("--quiet", action="store_true", help="print only what does not hold, and the number that does")
@@ -564,8 +567,7 @@ def main(arguments=None):
     wrong = 0
     try:
         chain = read_text(asked.chain) if asked.chain else ""
-        key = read_text(asked.key) if asked.key and Path(asked.key).is_file() else asked.key
-        trust = Trust(key, asked.witness, chain)
+        trust = Trust(read_key(asked.key), [read_key(each) for each in asked.witness], chain)
     except (Refused, OSError, ValueError) as error:
         print("REFUSED: %s" % error)
         return 1
@@ -587,6 +589,11 @@ def main(arguments=None):
                 print("".join("   %s\n" % line for line in said), end="")
     print("%d of %d hold" % (len(asked.paths) - wrong, len(asked.paths)))
     return 1 if wrong else 0
+
+
+def read_key(text):
+    """Return a key, which may be in a file."""
+    return read_text(text).strip() if text and Path(text).is_file() else text
 
 
 def read_text(path):
