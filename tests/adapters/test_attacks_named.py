@@ -245,6 +245,16 @@ def test_what_was_added_to_the_tables_in_postgresql_is_named(added: str, told: s
         assert list(ledger.verify()) == [f"the ledger's tables were changed: somebody added the {told}"]
 
 
+def test_what_else_was_made_otherwise_in_postgresql_is_not_noticed_as_the_page_says() -> None:
+    url = running().url()
+    place = Address.parse(url, "x").schema
+    with closing(postgres_ledger(url, Clock())) as ledger:
+        append(ledger, StreamId("aa" * 16), created("p"))
+        running().sql(f"DROP INDEX {place}.commands_kept_at; CREATE VIEW {place}.other AS SELECT 1")
+        running().sql(f"ALTER TABLE {place}.leaves ADD COLUMN more integer")
+        assert list(ledger.verify()) == []
+
+
 def test_a15_eight_writers_of_whom_some_are_refused_leave_no_gap(site: Site) -> None:
     def write(number: int) -> None:
         stream = StreamId(f"{number:02x}" * 16)
