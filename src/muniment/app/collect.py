@@ -140,9 +140,10 @@ def act(store: Store, *, wait: float = 0.0, progress: Progress = SILENT) -> Repo
     """
     require_permission(store)
     progress.ahead("looking for what expired")
-    parked = _park(store, [*_due(store)])
-    deleted = _delete(store, _going(store, Action.DELETE, parked))
-    let_go, late = _let_go(store, _going(store, Action.PURGE, parked))
+    due = _waiting(store)
+    parked = _park(store, due)
+    deleted = 0 if Action.DELETE in parked.actions else _delete(store, due[Action.DELETE])
+    let_go, late = (0, 0) if Action.PURGE in parked.actions else _let_go(store, _waiting(store)[Action.PURGE])
     swept, unswept = _sweep(store)
     staging = reclaim(store) + swept
     report = _remove(store, wait, progress)
@@ -192,13 +193,22 @@ def _due(store: Store) -> Iterator[Due]:
             yield Due(version.version_id, name_of(store, version), decision.action, decision.why)
 
 
-def _delete(store: Store, dues: list[Due]) -> int:
+def _waiting(store: Store) -> dict[Action, list[VersionId]]:
+    """Return the versions to mark deleted, and those whose bytes may go."""
+    found: dict[Action, list[VersionId]] = {Action.DELETE: [], Action.PURGE: []}
+    for version, decision in retention.due(store, store.clock()):
+        if decision.action in found:
+            found[decision.action].append(version.version_id)
+    return found
+
+
+def _delete(store: Store, due: list[VersionId]) -> int:
     """Mark versions deleted, if that is still to be done when it is their turn; return how many were."""
     deleted = 0
-    for start in range(0, len(dues), AT_ONCE):
-        some = [due.version_id for due in dues[start : start + AT_ONCE]]
+    for start in range(0, len(due), AT_ONCE):
+        some = due[start : start + AT_ONCE]
 
-        def deciding(steps: Steps, some: Sequence[VersionId] = tuple(some)) -> int:
+        def deciding(steps: Steps, some: Sequence[VersionId] = some) -> int:
             return sum(_expire(steps, store.config.grace, each) for each in some)
 
         deleted += int(store.transact(Request("expire", [*some], some[0]), deciding).answer)
@@ -217,26 +227,20 @@ def _expire(steps: Steps, grace: Micros, version_id: VersionId) -> bool:
     return True
 
 
-def _let_go(store: Store, dues: list[Due]) -> tuple[int, Micros]:
+def _let_go(store: Store, due: list[VersionId]) -> tuple[int, Micros]:
     """Let go of what is due; return how much, and the latest by how much."""
-    since = purging.let_go_all(store, [due.version_id for due in dues])
+    since = purging.let_go_all(store, due)
     return len(since), max((store.clock() - due_at for due_at in since), default=0)
 
 
-def _going(store: Store, action: Action, parked: Parked) -> list[Due]:
-    """Return what is due and does not wait, as it is now."""
-    return [] if action in parked.actions else [due for due in _due(store) if due.action is action]
-
-
-def _park(store: Store, dues: list[Due]) -> Parked:
+def _park(store: Store, due: dict[Action, list[VersionId]]) -> Parked:
     """Return what must wait, because the clock may have jumped, and record that it waits."""
-    expiring = any(due.action is Action.DELETE for due in dues)
-    why = retention.clock_guard(store, expiring=expiring) if dues else None
+    why = retention.clock_guard(store, expiring=bool(due[Action.DELETE])) if any(due.values()) else None
     if why is None:
         return Parked()
     purges = retention.clock_doubt(store) is not None
     actions = frozenset({Action.DELETE, Action.PURGE} if purges else {Action.DELETE})
-    waiting, organisation = sum(due.action in actions for due in dues), store.context.organisation
+    waiting, organisation = sum(len(due[each]) for each in actions), store.context.organisation
 
     def deciding(steps: Steps) -> None:
         steps.step(disposals.DISPOSAL, organisation + PARKED, disposals.park_purge, waiting)
@@ -288,9 +292,8 @@ def _dispose(store: Store, owners: Owners, disposing: Disposing) -> int:
     disposing.run(loose)
     disposal.record(store, disposing, Trigger.LEFTOVER, marks=loose)
     disposing.spare_others()
-    for claim in owners.claims:
-        if not claim.readable and disposing.done([*claim.marks, *loose]):
-            record([claim])
+    unreadable = (claim for claim in owners.claims if not claim.readable)
+    record([claim for claim in unreadable if disposing.done([*claim.marks, *loose])])
     return len(purged)
 
 
