@@ -100,6 +100,19 @@ class LedgerConformance(LedgerWriting, LedgerRedaction):
         assert [each.seq for each in events(ledger, stream=Q, limit=1)] == [2]
         assert events(ledger, limit=0) == events(ledger, stream=StreamId("none")) == events(ledger, after=8) == []
 
+    def test_beyond_all_events_there_are_none(self, ledger: Ledger) -> None:
+        append(ledger, P, created("p"), ProjectRenamed("q"))
+        for beyond in (2**63 - 1, 2**63, 10**30):
+            for stream in (None, P):
+                assert len(events(ledger, after=-beyond, until=beyond, limit=beyond, stream=stream)) == 2
+                assert events(ledger, after=beyond, stream=stream) == []
+                assert events(ledger, until=-1, stream=stream) == events(ledger, limit=-1, stream=stream) == []
+            for read in (ledger.leaf, ledger.root):
+                with pytest.raises(NotFoundError):
+                    read(beyond)
+        for strange in ("a\0b", "\ud800"):
+            assert events(ledger, stream=StreamId(strange)) == []
+
     def test_many_events_are_read_page_by_page(self, ledger: Ledger) -> None:
         append(ledger, Q, *(version() for _ in range(3)))
         append(ledger, P, *(version() for _ in range(2500)))

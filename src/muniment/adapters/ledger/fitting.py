@@ -23,6 +23,14 @@ def fitting(written: Written) -> Written:
     return written
 
 
+def can_be_kept(text: str) -> bool:
+    """Whether every database has room for a text."""
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False
+
+
 def _require(value: object) -> None:
     match value:
         case str() if "\0" in value:

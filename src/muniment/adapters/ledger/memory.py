@@ -16,7 +16,7 @@ from eventsourcing.popo import POPOApplicationRecorder
 from muniment.adapters.ledger.codec import Codec
 from muniment.adapters.ledger.core import Core, Held, Kept, OpenTransaction, Tip
 from muniment.adapters.ledger.memory_projected import Behind, MemoryProjections
-from muniment.adapters.ledger.record import Record, leaf_content, recorded
+from muniment.adapters.ledger.record import Record, bounds, leaf_content, recorded
 from muniment.adapters.ledger.verify import check_events, check_rows, root_of
 from muniment.domain.errors import StorageError
 from muniment.domain.merkle import TILE_BITS, Frontier, Tile
@@ -268,9 +268,9 @@ class MemoryLedger:
         self, *, after: int = 0, until: int | None = None, stream: StreamId | None = None, limit: int | None = None
     ) -> Iterator[Recorded]:
         """Yield events in the order of ``seq``."""
-        records = self.records[after:until]
-        chosen = [record for record in records if stream is None or record.stream == stream]
-        for record in chosen[:limit]:
+        first, last, most = bounds(after, until, limit)
+        chosen = [record for record in self.records[first:last] if stream is None or record.stream == stream]
+        for record in chosen[:most]:
             yield recorded(record, self.core.codec)
 
     def at(self, moment: Micros) -> int:

@@ -34,7 +34,7 @@ from muniment.adapters.ledger.postgres_projected import PostgresProjected
 from muniment.adapters.ledger.postgres_schema import PostgresRows, check_schema, open_tables
 from muniment.adapters.ledger.postgres_turn import is_taken, turn
 from muniment.adapters.ledger.projecting import SqlProjections
-from muniment.adapters.ledger.record import Record, leaf_content, recorded, whole
+from muniment.adapters.ledger.record import END, Record, leaf_content, recorded, whole
 from muniment.adapters.ledger.refolding import NEAR, Fresh, MadeRows
 from muniment.adapters.ledger.tiles import ALL as ALL_TILES
 from muniment.adapters.ledger.verify import check_pages, check_rows, root_of
@@ -240,7 +240,7 @@ class PostgresLedger:
 
     def root(self, size: int) -> bytes:
         """Return the root of the tree over the first *size* leaves."""
-        return root_of(self._leaves(size), size)
+        return root_of(self._leaves(min(size, END)), size)
 
     def _leaves(self, size: int) -> Iterator[bytes]:
         after = 0

@@ -14,8 +14,9 @@ from psycopg.pq import TransactionStatus
 
 from muniment.adapters.ledger import schema
 from muniment.adapters.ledger.core import Held, Kept, Tip
+from muniment.adapters.ledger.fitting import can_be_kept
 from muniment.adapters.ledger.postgres_schema import COLUMNS, ORDER, TABLE, PostgresRows, insert_tiles
-from muniment.adapters.ledger.record import Record, cells
+from muniment.adapters.ledger.record import Record, bounds, cells
 from muniment.adapters.postgres import Cursor
 from muniment.domain.errors import CorruptError
 from muniment.domain.merkle import Frontier, Tile
@@ -25,8 +26,6 @@ from muniment.domain.values import Json, Micros, StreamId
 
 PAGE: Final = 1000
 """How many events are read at once."""
-END: Final = 2**62
-"""More events than any ledger has."""
 
 Ask: TypeAlias = Callable[[str, tuple[Any, ...]], list[tuple[Any, ...]]]
 """How a question is asked: inside the write transaction, or of what was committed."""
@@ -205,7 +204,7 @@ def write_tip(cursor: Cursor, tip: Tip) -> None:
 def records(ask: Ask, after: int, until: int | None, limit: int | None = None) -> Iterator[Record]:
     """Read pages of events, so that no transaction stays open between them and memory stays bounded."""
     statement = f"SELECT {ORDER} FROM {TABLE} WHERE seq > %s AND seq <= %s ORDER BY seq LIMIT %s"
-    last, left = END if until is None else until, END if limit is None else limit
+    after, last, left = bounds(after, until, limit)
     while left > 0:
         page = ask(statement, (after, last, min(PAGE, left)))
         yield from starmap(Record, page)
@@ -218,11 +217,13 @@ def stream_records(
     ask: Ask, stream: StreamId, after: int, until: int | None, limit: int | None = None
 ) -> Iterator[Record]:
     """Read the events of one stream, which are in the order of ``seq`` too, in pages by position."""
+    if not can_be_kept(stream):
+        return
     statement = (
         f"SELECT {ORDER} FROM {TABLE} WHERE originator_id = %s AND originator_version > %s AND seq + 0 > %s "
         "AND seq + 0 <= %s ORDER BY originator_version LIMIT %s"
     )
-    last, left = END if until is None else until, END if limit is None else limit
+    after, last, left = bounds(after, until, limit)
     position = 0
     while left > 0:
         page = ask(statement, (stream, position, after, last, min(PAGE, left)))

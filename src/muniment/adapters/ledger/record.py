@@ -17,6 +17,8 @@ from muniment.domain.ports import Recorded
 from muniment.domain.proof import LeafContent, commit
 from muniment.domain.values import Audit, CommandId, EventId, OrganisationId, PrincipalId, RunId, StreamId
 
+END: Final = 2**62
+"""More events than any ledger has."""
 LEAF_VERSION: Final = 1
 BLIND_BYTES: Final = 32
 
@@ -148,6 +150,12 @@ def _words_commit(record: Record) -> bytes | None:
     if record.words is not None and record.words_blind is not None:
         return commit(record.words_blind, record.words)
     return record.words_commit
+
+
+def bounds(after: int, until: int | None, limit: int | None) -> tuple[int, int, int]:
+    """Return after which event to read, up to which, and how many at most, in numbers that every database knows."""
+    first, last, most = (max(0, min(END if each is None else each, END)) for each in (after, until, limit))
+    return first, last, most
 
 
 def leaf_content(found: Iterable[Record], seq: int) -> LeafContent:

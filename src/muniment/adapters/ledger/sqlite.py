@@ -20,7 +20,7 @@ from muniment.adapters.ledger.codec import Codec
 from muniment.adapters.ledger.core import COMMANDS_KEPT, Core, Only, OpenTransaction, Sheet, Tip, guarded
 from muniment.adapters.ledger.pages import in_sqlite
 from muniment.adapters.ledger.projecting import SqlProjections
-from muniment.adapters.ledger.record import leaf_content, recorded, whole
+from muniment.adapters.ledger.record import END, leaf_content, recorded, whole
 from muniment.adapters.ledger.recorder import TABLE, LedgerRecorder
 from muniment.adapters.ledger.refolding import NEAR, Fresh, Kinds
 from muniment.adapters.ledger.sqlite_desk import (
@@ -253,7 +253,7 @@ class SqliteLedger:
     def root(self, size: int) -> bytes:
         """Return the root of the tree over the first *size* leaves."""
         with storage_errors():
-            rows = self._reading().execute("SELECT hash FROM leaves WHERE seq <= ? ORDER BY seq", (size,))
+            rows = self._reading().execute("SELECT hash FROM leaves WHERE seq <= ? ORDER BY seq", (min(size, END),))
             return root_of((row[0] for row in rows), size)
 
     def subtrees(self, level: int, first: int, last: int) -> Sequence[bytes]:

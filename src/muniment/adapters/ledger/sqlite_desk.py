@@ -16,7 +16,8 @@ from attrs import define
 from eventsourcing.sqlite import SQLiteCursor
 
 from muniment.adapters.ledger.core import Held, Kept, Tip
-from muniment.adapters.ledger.record import Record
+from muniment.adapters.ledger.fitting import can_be_kept
+from muniment.adapters.ledger.record import Record, bounds
 from muniment.adapters.ledger.recorder import ORDER, TABLE, LedgerRecorder
 from muniment.adapters.ledger.refolding import Keys, Kinds
 from muniment.adapters.ledger.sqlite_errors import damaged, storage_errors
@@ -28,9 +29,6 @@ from muniment.domain.values import Json, Micros, StreamId
 
 PAGE = 1000
 """How many events are read at once."""
-
-END = 2**62
-"""More events than any ledger has."""
 
 
 class SqlRows(Protocol):
@@ -211,7 +209,7 @@ def write_tip(cursor: sqlite3.Cursor, tip: Tip) -> None:
 def records(cursor: sqlite3.Cursor, after: int, until: int | None, limit: int | None = None) -> Iterator[Record]:
     """Read pages of events, so that no transaction stays open between them and memory stays bounded."""
     statement = f"SELECT {ORDER} FROM {TABLE} WHERE rowid > ? AND rowid <= ? ORDER BY rowid LIMIT ?"
-    last, left = END if until is None else until, END if limit is None else limit
+    after, last, left = bounds(after, until, limit)
     while left > 0:
         page = cursor.execute(statement, (after, last, min(PAGE, left))).fetchall()
         yield from starmap(Record, page)
@@ -224,11 +222,13 @@ def stream_records(
     cursor: sqlite3.Cursor, stream: StreamId, after: int, until: int | None, limit: int | None = None
 ) -> Iterator[Record]:
     """Read the events of one stream, which are in the order of ``seq`` too, in pages by position."""
+    if not can_be_kept(stream):
+        return
     statement = (
         f"SELECT {ORDER} FROM {TABLE} WHERE originator_id = ? AND originator_version > ? AND +rowid > ? "
         "AND +rowid <= ? ORDER BY originator_version LIMIT ?"
     )
-    last, left = END if until is None else until, END if limit is None else limit
+    after, last, left = bounds(after, until, limit)
     position = 0
     while left > 0:
         page = cursor.execute(statement, (stream, position, after, last, min(PAGE, left))).fetchall()
