@@ -60,6 +60,7 @@ def test_whole_things_are_attached_once_and_detached_again(scene: Scene, kind: T
         TargetKind.ARTIFACT: logged.artifact_id,
         TargetKind.VERSION: logged.version_id,
         TargetKind.RUN: run.run_id,
+        TargetKind.USER: scene.by("dan").store.context.actor,
     }
     ann = known(scene)
     assert data_subjects.attach(scene.store, ann, kind, ids[kind])

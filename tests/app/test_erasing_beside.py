@@ -23,6 +23,7 @@ from muniment.app import (
     directory,
     erasing_check,
     fsck,
+    history,
     holds,
     requests,
 )
@@ -31,7 +32,7 @@ from muniment.app.leases import take
 from muniment.app.upload import upload
 from muniment.domain.approval import Act
 from muniment.domain.data_subject import TargetKind
-from muniment.domain.errors import ConflictError, HeldError, NotFoundError, SubjectErasedError
+from muniment.domain.errors import ConflictError, HeldError, InvalidValueError, NotFoundError, SubjectErasedError
 from muniment.domain.hold import HoldKind, ScopeKind
 from muniment.domain.ports import Vault
 from muniment.domain.request import Right, Verdict
@@ -187,6 +188,32 @@ def test_an_unknown_subject_and_an_erased_one_are_named(two: Scene) -> None:
     with pytest.raises(SubjectErasedError, match=f"data subject is erased by request (?!{again})"):
         Eraser(two.store, again).execute()
     assert "ErasureFenced" not in two.happened(seq)
+
+
+def test_the_operator_of_an_erasure_can_be_erased_and_what_they_did_stays_readable(two: Scene) -> None:
+    first = led(two, approved(two))
+    ada, carl = two.store.context.actor, two.by("carl")
+    directory.set_organisation_role(two.store, "local", "carl", Role.ADMIN)
+    subject = data_subjects.register(carl.store, "ada, who erased").subject_id
+    with pytest.raises(InvalidValueError, match=f"user {ada} has roles still"):
+        data_subjects.attach(carl.store, subject, TargetKind.USER, ada)
+    directory.set_team_role(carl.store, "local", "carl", Role.ADMIN)
+    directory.set_team_role(carl.store, "local", "ada", None)
+    directory.set_organisation_role(carl.store, "local", "ada", None)
+    assert data_subjects.attach(carl.store, subject, TargetKind.USER, ada)
+    row = led(carl, approved(carl, subject))
+    assert (row.stage, row.found, row.erased) == ("certified", 1, 1)
+    assert directory.logins(carl.store, {ada}) == {}
+    with pytest.raises(NotFoundError, match="no user 'ada'"):
+        directory.known_principal(carl.store, "ada")
+    told = certificate.read(carl.store, first.request_id)
+    assert told.told["operator"] == ada
+    assert certificate.check(carl.store, told) > 0
+    acts = history.of(carl.store, two.artifact("people").artifact_id).items
+    assert {each.actor for each in acts} == {"[erased]"}
+    assert {each.actor for each in carl.store.ledger.read()} > {ada}, "the ids stay in the leaves"
+    assert list(carl.store.ledger.verify()) == []
+    assert list(fsck.check(carl.store)) == []
 
 
 # --- another process -------------------------------------------------------------------------------------------------

@@ -191,6 +191,7 @@ def _told(store: Store, row: RequestRow, plan: Plan, certificate_id: str) -> dic
         "whole_versions": len(plan.whole),
         "artifacts": len(plan.artifacts),
         "runs": len(plan.runs),
+        "users": len(plan.users),
         "contents": len(plan.going),
         "shared": f"{len(plan.shared)} contents are shared with versions that nobody attached, and were kept",
         "disposals": [_disposal(each) for each in erasing_bytes.evidence(store.views, row.request_id)],

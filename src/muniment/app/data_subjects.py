@@ -22,6 +22,8 @@ from muniment.domain.registry import require_role
 from muniment.domain.rows import (
     ArtifactRow,
     DataSubjectRow,
+    MemberRow,
+    PrincipalRow,
     ProjectRow,
     RunRow,
     SubjectEntryRow,
@@ -112,15 +114,33 @@ def attached(views: Views, subject_id: str, at: int | None = None) -> Attached:
     )
 
 
-def attach(store: Store, subject_id: str, kind: TargetKind, target: str) -> bool:
-    """Say that a whole artifact, version or run is about a data subject; return whether that is new."""
-    team = _team_of(store.views, kind, target)
+def attach(store: Store, subject_id: str, kind: TargetKind, target: str, *, again: bool = False) -> bool:
+    """Say that a whole artifact, version or run is about a data subject; return whether that is new.
+
+    That a user is the data subject only an admin says, and only of one without roles, unless it is erased *again*:
+    InvalidValueError.
+    """
+    team = None if kind is TargetKind.USER else _team_of(store.views, kind, target)
 
     def decide(steps: Steps) -> bool:
-        directory.require_team_role(steps.views, team, store.context.actor, Role.MEMBER, "attach data subjects")
+        if team is None:
+            approvals.require_admin(steps.views, store.context, "attach users")
+            _require_left(steps.views, target, again=again)
+        else:
+            directory.require_team_role(steps.views, team, store.context.actor, Role.MEMBER, "attach data subjects")
         return bool(steps.step(subjects.DATA_SUBJECT, subject_id, subjects.attach_subject, kind, target))
 
     return bool(store.transact(Request("attach subject", [kind.value, target], subject_id), decide).answer)
+
+
+def _require_left(views: Views, user_id: str, *, again: bool) -> None:
+    """Refuse to forget who somebody is that has a role still."""
+    if views.find(PrincipalRow, principal_id=user_id) is None:
+        msg = f"there is no user {user_id}"
+        raise NotFoundError(msg)
+    if not again and views.select(MemberRow, member_id=user_id, order="scope_id", limit=1):
+        msg = f"user {user_id} has roles still — take them away first: muniment org members, muniment team members"
+        raise InvalidValueError(msg)
 
 
 def detach(store: Store, subject_id: str, kind: TargetKind, target: str) -> bool:

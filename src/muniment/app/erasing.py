@@ -261,7 +261,7 @@ class Eraser:
         redaction.redact(self.store, seqs, request_id=self.request_id, allow=allow)
 
     def _destroy(self, plan: Plan) -> None:
-        for owner in (plan.subject_id, *gone_artifacts(self.store, plan), *plan.runs):
+        for owner in (plan.subject_id, *gone_artifacts(self.store, plan), *plan.runs, *plan.users):
             self.store.vault.destroy(owner)
         doomed = set(slots(self.store, plan))
         if doomed:

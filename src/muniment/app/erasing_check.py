@@ -27,7 +27,7 @@ from muniment.app.transact import Request, Steps
 from muniment.domain import request as wanted
 from muniment.domain.errors import InvalidValueError, NotFoundError
 from muniment.domain.request import REQUEST, Stage
-from muniment.domain.rows import VersionRow
+from muniment.domain.rows import PrincipalRow, VersionRow
 from muniment.domain.values import Digest
 
 
@@ -141,6 +141,8 @@ def _in_versions(store: Store, plan: Plan) -> Iterator[str]:
 def _in_vault(store: Store, plan: Plan) -> Iterator[str]:
     """Yield personal values that can still be decrypted."""
     slots = {*erasing.slots(store, plan), *erasing_said.slots(store, plan.subject_id)}
+    rows = (store.views.find(PrincipalRow, principal_id=user_id) for user_id in plan.users)
+    slots.update(row.login for row in rows if row is not None)
     for owner in (*plan.artifacts, *plan.runs):
         for recorded in erasing.about(store, owner):
             if recorded.stream.split(":")[0] == owner:

@@ -25,7 +25,12 @@ def note(store: Store, plan: Plan) -> None:
     """Write down that a request erases this, before it does; once is enough."""
     if any(line.request_id == plan.request_id for line in noted(store.config.home)):
         return
-    whole = ((TargetKind.VERSION, plan.whole), (TargetKind.ARTIFACT, plan.artifacts), (TargetKind.RUN, plan.runs))
+    whole = (
+        (TargetKind.VERSION, plan.whole),
+        (TargetKind.ARTIFACT, plan.artifacts),
+        (TargetKind.RUN, plan.runs),
+        (TargetKind.USER, plan.users),
+    )
     contents = [store.vault.keyed(BLOB, digest) for digest in plan.going]
     targets = [[kind.value, id_] for kind, ids in whole for id_ in ids]
     terms = {str(version_id): each for version_id, each in plan.entries.items()}

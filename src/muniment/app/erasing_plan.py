@@ -36,8 +36,8 @@ class Plan:
     """What an erasure is about.
 
     *entries* are terms for paths by version, *whole* versions go altogether, *artifacts* and *runs* with all that is
-    said of them. *digests* are the contents that go, *shared* those of them that other versions need and that stay
-    therefore; *manifests* are the blobs in which the entries were listed.
+    said of them, and *users* lose their names. *digests* are the contents that go, *shared* those of them that other
+    versions need and that stay therefore; *manifests* are the blobs in which the entries were listed.
     """
 
     request_id: str
@@ -52,6 +52,7 @@ class Plan:
     found: int
     kept: int
     residual: int = 0
+    users: list[str] = field(factory=list)
     told: dict[str, Json] = field(factory=dict)
 
     def to_json(self) -> Json:
@@ -104,6 +105,7 @@ def make(store: Store, row: RequestRow) -> tuple[Plan, list[tuple[VersionId, str
         whole=whole,
         artifacts=_targets(going, TargetKind.ARTIFACT),
         runs=_targets(going, TargetKind.RUN),
+        users=_targets(going, TargetKind.USER),
         digests=sorted(digests),
         shared=sorted(shared),
         manifests=sorted({each for id_ in (*paths, *whole) for each in listing(readable(store, id_))}),

@@ -20,7 +20,7 @@ from muniment.domain.data_subject import Standing, TargetKind
 from muniment.domain.evidence import Trigger
 from muniment.domain.ports import SlotDraft, Views
 from muniment.domain.request import REQUEST, Right, Stage, Verdict
-from muniment.domain.rows import ArtifactRow, DataSubjectRow, RequestRow, RunRow, VersionRow
+from muniment.domain.rows import ArtifactRow, DataSubjectRow, PrincipalRow, RequestRow, RunRow, VersionRow
 from muniment.domain.values import Digest, SlotId, VersionId
 from muniment.domain.version import ManifestReplaced
 
@@ -134,7 +134,7 @@ def _attach(store: Store, line: Erasure) -> None:
         store.transact(Request("register subject", None, line.subject_id), decide)
     for kind, id_ in line.targets:
         if _is_here(store.views, TargetKind(kind), id_):
-            data_subjects.attach(store, line.subject_id, TargetKind(kind), id_)
+            data_subjects.attach(store, line.subject_id, TargetKind(kind), id_, again=True)
     for version_id, terms in line.entries.items():
         found = listed(store, VersionId(version_id), terms)
         if found:
@@ -146,4 +146,6 @@ def _is_here(views: Views, kind: TargetKind, id_: str) -> bool:
         return views.find(VersionRow, version_id=id_) is not None
     if kind is TargetKind.ARTIFACT:
         return views.find(ArtifactRow, artifact_id=id_) is not None
+    if kind is TargetKind.USER:
+        return views.find(PrincipalRow, principal_id=id_) is not None
     return views.find(RunRow, run_id=id_) is not None

@@ -17,11 +17,12 @@ MOST_ENTRIES: Final = 1_000
 
 
 class TargetKind(enum.Enum):
-    """What a subject is attached to as a whole."""
+    """What a subject is attached to as a whole; a user is somebody who acted here, by whose login it is known."""
 
     ARTIFACT = "artifact"
     VERSION = "version"
     RUN = "run"
+    USER = "user"
 
 
 @frozen

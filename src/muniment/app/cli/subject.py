@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from muniment.app import clock, data_subjects, scoping, subjects
+from muniment.app import clock, data_subjects, directory, scoping, subjects
 from muniment.app.cli import asked
 from muniment.app.cli.asked import ONE_ID, STDIN
 from muniment.app.cli.frame import group, store, texts
@@ -22,6 +22,7 @@ from muniment.domain.rows import ArtifactRow, DataSubjectRow, RunRow, VersionRow
 from muniment.domain.values import VersionId
 
 COLUMNS = ("subject_id", "standing", "targets", "entries", "registered_at", "request_id")
+USERS = "users/"
 entries_option = click.option(
     "--entries", metavar="FILE|PATTERN", help="Only entries: a file with a path a line, - for the input, or a pattern."
 )
@@ -67,7 +68,8 @@ def attach(who: str, name: str | None, entries: str | None, same_bytes: bool) ->
     """Say that an artifact, a version, a run, or entries of a version are about a person.
 
     An artifact is attached with all versions that it has and will have. To attach what is derived from it is up to
-    you: `muniment request scope` lists it.
+    you: `muniment request scope` lists it. Somebody who acted here and has no role any more is users/<login>: their
+    name can be erased, and what they did stays without it.
     """
     opened = store()
     row = data_subjects.named(opened, who)
@@ -144,10 +146,12 @@ def _subject(opened: Store, row: DataSubjectRow) -> Values:
 
 
 def _target(opened: Store, name: str) -> tuple[TargetKind, str]:
+    if name.startswith(USERS):
+        return TargetKind.USER, directory.known_principal(opened, name.removeprefix(USERS))
     found = subjects.subject(opened, name)
     kind = found.kind if found.kind != "id" else _kind_of(opened, found.id)
     if kind not in {each.value for each in TargetKind}:
-        msg = f"{name!r} is a {kind} — attach artifacts, versions and runs (runs/<run>)"
+        msg = f"{name!r} is a {kind} — attach artifacts, versions and runs (runs/<run>), or a user (users/<login>)"
         raise InvalidValueError(msg)
     return TargetKind(kind), found.id
 
