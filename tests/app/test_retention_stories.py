@@ -116,34 +116,49 @@ def test_a_hold_or_a_policy_that_comes_between_keeps_the_version(due: Scene) -> 
         due.delete("images:v0", delete_aliases=True)
 
 
+TAKING: dict[str, Callable[[Scene, int], object]] = {
+    "link": lambda scene, number: scene.link(f"images:v{number}", f"dataset/c{number}"),
+    "alias": lambda scene, number: scene.edit(f"images:v{number}", add_aliases=(f"a{number}",)),
+}
+
+
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
-def test_of_a_link_and_an_expiry_at_once_one_wins_and_nothing_dangles(tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize("way", sorted(TAKING))
+@pytest.mark.parametrize("backwards", [False, True])
+def test_of_a_link_or_alias_and_an_expiry_at_once_one_wins_and_nothing_dangles(
+    tmp_path: Path, kind: str, way: str, *, backwards: bool
+) -> None:
     clock = Clock()
     scene = Scene(store_on(LEDGERS[kind](tmp_path, clock), tmp_path, clock), clock)
     count = 12
     for number in range(count):
         scene.log("images", f"{number}", ttl=Ttl.after(DAY))
     scene.clock.now += DAY + SECOND
-    barrier, linked, failed = threading.Barrier(2), set(), []
+    barrier, taken, failed = threading.Barrier(2), set(), []
 
-    def link() -> None:
+    def take() -> None:
         barrier.wait()
-        for number in reversed(range(count)):
+        for number in range(count)[:: -1 if backwards else 1]:
             try:
-                scene.link(f"images:v{number}", f"dataset/c{number}")
-                linked.add(number)
+                TAKING[way](scene, number)
+                taken.add(number)
             except (VersionDeletedError, NotFoundError):
                 failed.append(number)
 
-    other = threading.Thread(target=link)
+    other = threading.Thread(target=take)
     other.start()
     barrier.wait()
-    collect.act(scene.store)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(collect, "AT_ONCE", 1)
+        collect.act(scene.store)
     other.join()
     nothing_dangles(scene)
-    assert set(scene.indexes("images")) >= linked
-    assert linked.isdisjoint(failed)
-    assert len(linked) + len(failed) == count
+    if way == "link":
+        assert set(scene.indexes("images")) >= taken, "a link keeps its version"
+    else:
+        assert scene.indexes("images") == [], "an alias goes with its version"
+    assert taken.isdisjoint(failed)
+    assert len(taken) + len(failed) == count
 
 
 # --- decisions of the past -------------------------------------------------------------------------------------------

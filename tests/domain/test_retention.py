@@ -240,6 +240,26 @@ def test_a_held_version_is_kept_whoever_asks(
     assert decide(given_, (), ("h",), requests_, now).action is KEEP
 
 
+@given(any_facts, rules, holds, requests, times)
+def test_another_hold_never_makes_a_removal_earlier(
+    given_: Facts, rules_: list[Rule], holds_: list[str], requests_: list[Erasure], now: int
+) -> None:
+    without, with_ = (decide(given_, rules_, each, requests_, now) for each in (holds_, [*holds_, "another"]))
+    assert not removes(with_)
+    assert with_.due_at is None
+    assert not holds_ or not removes(without)
+
+
+@given(any_facts, rules, requests, times, st.data())
+def test_taking_rules_or_requests_away_never_lets_go_what_is_held(
+    given_: Facts, rules_: list[Rule], requests_: list[Erasure], now: int, data: st.DataObject
+) -> None:
+    fewer = [rule for rule in rules_ if data.draw(st.booleans())]
+    asked = [request for request in requests_ if data.draw(st.booleans())]
+    decision = decide(given_, fewer, ("h",), asked, now)
+    assert (decision.action, decision.due_at) == (KEEP, None)
+
+
 @given(any_facts, rules, requests, times, st.builds(at_least, st.integers(1, 30), st.none() | st.just("law")))
 def test_a_minimum_never_makes_a_removal_earlier(
     given_: Facts, rules_: list[Rule], requests_: list[Erasure], now: int, minimum: Rule
