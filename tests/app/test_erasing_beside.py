@@ -107,6 +107,15 @@ def test_a_file_about_two_people_goes_with_either_and_the_other_keeps_the_rest(t
     assert list(fsck.check(two.store)) == []
 
 
+def test_an_empty_file_of_somebody_who_was_erased_keeps_no_other_empty_file_out(two: Scene) -> None:
+    version_id = two.log("notes", {"empty.txt": "", "more.txt": "more of ann"}).version_id
+    data_subjects.attach(two.store, ann(two), TargetKind.VERSION, version_id)
+    led(two, approved(two))
+    upload(two.store, take(two.store), [staged("__init__.py", "")])
+    with pytest.raises(SubjectErasedError):
+        upload(two.store, take(two.store), [staged("more.py", "more of ann")])
+
+
 def test_whole_versions_show_by_what_request_they_went(two: Scene) -> None:
     logged = two.log("scan", "x-ray of ann")
     data_subjects.attach(two.store, ann(two), TargetKind.VERSION, logged.version_id)

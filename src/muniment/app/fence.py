@@ -7,6 +7,7 @@ They count from the moment at which the request is fenced, whose events are the 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from hashlib import sha256
 from typing import Final, NoReturn
 
 from muniment.app.noted import noted
@@ -23,6 +24,8 @@ from muniment.domain.values import Digest, VersionId
 BLOB: Final = "erased-blob"
 PATH: Final = "erased-path"
 BATCH: Final = 4_096
+EMPTY: Final = sha256(b"").hexdigest()
+"""The content of an empty file, by which nobody is known: it is never refused."""
 _BEFORE: Final = frozenset(stage.value for stage in (Stage.RECEIVED, Stage.IDENTIFIED, Stage.SCOPED, Stage.DECIDED))
 
 
@@ -44,7 +47,7 @@ def refuse(store: Store, entries: Iterable[Entry]) -> None:
         return
     paths: dict[str, str] = {}
     for entry in entries:
-        if entry.ref is None:
+        if entry.ref is None and entry.digest != EMPTY:
             paths.setdefault(entry.digest, entry.path)
         if len(paths) >= BATCH:
             _refuse_among(store, paths)
