@@ -146,6 +146,20 @@ def test_an_empty_population_is_said_and_signed(store: Store, tmp_path: Path) ->
     assert by_program(tmp_path / "out", "--key", store.signer.verifier_key())[0] == 0
 
 
+def test_cells_that_read_alike_are_counted_together_and_written_one_by_one(store: Store, tmp_path: Path) -> None:
+    sheet = Sheet("all", "All", (counted("word", "a word"), flag("odd", "whether")), lambda _: iter(ALIKE))
+    alike = Report("alike", "R97", "Alike", "tests", (sheet,))
+    written = making.write(store, alike, Wanted(("jsonl", "csv")), tmp_path / "out")
+    counts = {"word": {"-": 9, "é": 3}, "odd": {"-": 3, "false": 3, "true": 6}}
+    assert written.totals["all"] == {"rows": 12, "sums": {}, "counts": counts}
+    assert [(row["word"], row["odd"]) for row in rows_of(tmp_path / "out", "alike")] == ALIKE
+    lines = (tmp_path / "out" / "alike.csv").read_text("utf-8").splitlines()
+    assert lines == ["word,odd", *["'-,true", ",false", "'-,", "é,true"] * 3]
+
+
+ALIKE: Final = [("-", True), (None, False), ("-", None), ("é", True)] * 3
+
+
 # --- making them -----------------------------------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Final, Literal
 
@@ -75,10 +76,16 @@ _WORDS: Final = {(True, True, True), (False, False, True), (True, True, False)}
 """Which of words, blind and commitment are absent: all, only the commitment, or (once redacted) all but that."""
 
 
+@lru_cache(maxsize=1024)
+def _are_allowed(types: tuple[type, ...]) -> bool:
+    """Whether the columns may hold values of these types; few combinations of them are ever seen."""
+    return all(found in allowed for found, allowed in zip(types, _TYPES, strict=True))
+
+
 def is_whole(record: Record) -> bool:
     """Whether every column holds what it may; a database gives back whatever somebody put there."""
     return (
-        all(type(cell) in allowed for cell, allowed in zip(cells(record), _TYPES, strict=True))
+        _are_allowed(tuple(map(type, cells(record))))
         and record.audit in AUDITS
         and record.outcome in OUTCOMES
         and (record.words is None, record.words_blind is None, record.words_commit is None) in _WORDS

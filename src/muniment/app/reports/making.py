@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
@@ -175,7 +176,9 @@ class _Count:
                 self.sums[column.name] = self.sums.get(column.name, 0) + sum(row[at] or 0 for row in rows)
             elif column.total is Total.COUNTS:
                 show = _word_of_flag if column.kind is Kind.FLAG else _word
-                self.counts.setdefault(column.name, Counter()).update(show(row[at]) for row in rows)
+                counted = self.counts.setdefault(column.name, Counter())
+                for cell, times in Counter(map(itemgetter(at), rows)).items():
+                    counted[show(cell)] += times
 
     def told(self) -> Json:
         return {

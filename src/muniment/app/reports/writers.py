@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from json.encoder import encode_basestring
 from typing import Any, Final, Protocol
+
+from attrs import frozen
 
 from muniment.app.reports.shape import Cells, Kind, Sheet
 from muniment.domain.values import Json
@@ -20,6 +22,7 @@ DANGEROUS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 """What a text that a spreadsheet may take for a formula begins with, and the sign that we put before it."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_REPEATED: Final = {Kind.TEXT, Kind.FLAG}
 _HALVES: Final = re.compile(r"[\ud800-\udfff]")
 _QUOTED: Final = re.compile(r'[",\r\n]')
 _sorted = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True).encode
@@ -50,13 +53,13 @@ class JsonLines:
 
     def __init__(self, stream: Out, sheet: Sheet) -> None:
         self._stream = stream
-        names = [f'"{column.name}":' for column in sheet.columns]
-        shows = [_VALUES[column.kind] for column in sheet.columns]
-        self._columns = [(name, f"{name}null", show) for name, show in zip(names, shows, strict=True)]
+        self._columns = [
+            _Shown(column.kind, _VALUES[column.kind], f'"{column.name}":', "null") for column in sheet.columns
+        ]
 
     def write(self, rows: Sequence[Cells]) -> None:
         """Write a line for each row."""
-        text = "".join([self._line(row) for row in rows])
+        text = "".join(["{" + ",".join(cells) + "}\n" for cells in _texts(self._columns, rows)])
         try:
             content = text.encode()
         except UnicodeEncodeError:  # half a character, which only an escape can say
@@ -65,13 +68,6 @@ class JsonLines:
 
     def close(self) -> None:
         """Write nothing more."""
-
-    def _line(self, row: Cells) -> str:
-        cells = [
-            nothing if cell is None else name + show(cell)
-            for (name, nothing, show), cell in zip(self._columns, row, strict=True)
-        ]
-        return "{" + ",".join(cells) + "}\n"
 
 
 class Csv:
@@ -83,19 +79,42 @@ class Csv:
 
     def __init__(self, stream: Out, sheet: Sheet) -> None:
         self._stream = stream
-        self._shows = [_CELLS[column.kind] for column in sheet.columns]
+        self._columns = [_Shown(column.kind, _CELLS[column.kind]) for column in sheet.columns]
         stream.write((",".join(column.name for column in sheet.columns) + "\r\n").encode())
 
     def write(self, rows: Sequence[Cells]) -> None:
         """Write a line for each row."""
-        self._stream.write("".join([self._line(row) for row in rows]).encode())
+        self._stream.write("".join([",".join(cells) + "\r\n" for cells in _texts(self._columns, rows)]).encode())
 
     def close(self) -> None:
         """Write nothing more."""
 
-    def _line(self, row: Cells) -> str:
-        cells = ["" if cell is None else show(cell) for show, cell in zip(self._shows, row, strict=True)]
-        return ",".join(cells) + "\r\n"
+
+@frozen
+class _Shown:
+    """How the cells of one column become texts."""
+
+    kind: Kind
+    show: Callable[[Any], str]
+    name: str = ""
+    nothing: str = ""
+
+    def texts(self, cells: Sequence[Any]) -> list[str]:
+        """Return a text for each cell; one that is in many rows, as that of an actor, is made once."""
+        name, show, nothing = self.name, self.show, self.name + self.nothing
+        different = set(cells) if self.kind in _REPEATED else cells
+        if 2 * len(different) <= len(cells):
+            texts = {cell: nothing if cell is None else name + show(cell) for cell in different}
+            return [texts[cell] for cell in cells]
+        if None in cells:
+            return [nothing if cell is None else name + show(cell) for cell in cells]
+        return [name + text for text in map(show, cells)]
+
+
+def _texts(columns: Sequence[_Shown], rows: Sequence[Cells]) -> Iterable[tuple[str, ...]]:
+    """Return the texts of the cells of each row, made column by column."""
+    cells = zip(*rows, strict=True) if rows else [()] * len(columns)
+    return zip(*(column.texts(some) for column, some in zip(columns, cells, strict=True)), strict=True)
 
 
 def time_text(at: object) -> str:
