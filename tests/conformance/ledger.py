@@ -45,9 +45,10 @@ from tests.conformance.ledger_acts import (
 )
 from tests.conformance.ledger_commands import LedgerWriting
 from tests.conformance.ledger_redaction import LedgerRedaction
+from tests.conformance.ledger_turn import LedgerTurn
 
 
-class LedgerConformance(LedgerWriting, LedgerRedaction):
+class LedgerConformance(LedgerWriting, LedgerRedaction, LedgerTurn):
     """Subclasses have a fixture ``ledger`` on the folds of the application, whose time is the fixture ``dial``."""
 
     @pytest.fixture
