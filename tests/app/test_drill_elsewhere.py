@@ -1,6 +1,6 @@
 """The drill on PostgreSQL and a bucket that keeps all versions, read through a warm cache, and with each step left out.
 
-The bucket has an older version, a delete marker and an unfinished upload of every object about the person by the time of the erasure.
+By the time of the erasure the bucket has an older version, a delete marker and an unfinished upload of what goes.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ class Elsewhere:
         return file.name != "PG_VERSION" and template.exists() and filecmp.cmp(template, file, shallow=False)
 
     def copies(self, words: list[str]) -> None:
-        """Make an older version, a delete marker and an unfinished upload of every object that holds a word."""
+        """Make an older version, a delete marker and an unfinished upload of what holds one of the words."""
         client = self.servers.s3.client
         for each in client.list_objects_v2(Bucket=self.bucket)["Contents"]:
             there = {"Bucket": self.bucket, "Key": each["Key"]}
@@ -138,7 +138,7 @@ class Elsewhere:
             without=frozenset(without),
             settle=lambda: self.copy(folder / "tables"),
         )
-        drill.meanwhile = lambda: self.copies(drill.planted.all)
+        drill.meanwhile = lambda: self.copies([drill.planted["content"], drill.planted["bytes"]])
         return {line.step: line for line in drill.run()}
 
 
