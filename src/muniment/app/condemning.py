@@ -98,8 +98,9 @@ def condemn(store: Store, dead: Iterable[str]) -> int:
     def acting(transaction: Transaction) -> int:
         epoch = leases.epoch(transaction.scratch) + 1
         transaction.scratch.put(leases.COLLECTION, leases.EPOCH, epoch)
+        dying = {each for each, row in transaction.scratch.items(CONDEMNED) if row["state"] == DELETING}
         for each in dead:
-            if _state(transaction.scratch, each) != DELETING:
+            if each not in dying:
                 transaction.scratch.put(CONDEMNED, each, {"state": CONDEMNED, "epoch": epoch})
         return epoch
 
@@ -166,8 +167,3 @@ def spare(
 
     if marks:
         store.ledger.work(acting)
-
-
-def _state(scratch: Scratch, marked: str) -> str | None:
-    row = scratch.get(CONDEMNED, marked)
-    return row["state"] if row else None
