@@ -148,7 +148,7 @@ def impacts(edges: int) -> Iterator[str]:
         taken: list[tuple[float, float]] = []
         for _ in range(ROUNDS):
             began, cpu = time.perf_counter(), time.process_time()
-            found = impact.of_subject(rows, f"person-{person}")
+            found = list(impact.of_subject(rows, f"person-{person}"))
             taken.append((time.perf_counter() - began, time.process_time() - cpu))
         (seconds, spent), followed = sorted(taken)[ROUNDS // 2], 2 * (len(found) - 1)
         held = "held" if seconds <= IMPACT_SECONDS else "**missed**"
