@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from muniment.app import canonical, catalog, manifests
+from muniment.app import canonical, catalog
+from muniment.app.download import manifest_of
 from muniment.app.history import as_of
 from muniment.app.proofs import Prover, shown
 from muniment.app.store import Store
@@ -84,19 +85,18 @@ def prove_entry(
     """Return the proof that a version holds an entry of this path, or none; it shows up to 128 rows beside it."""
     prover = Prover.of(store, note)
     seq = None if at is None else as_of(store, at)
-    version = catalog.find(store.views, address(store, text), seq).version
-    if version.manifest is None:
+    found = catalog.find(store.views, address(store, text), seq)
+    if found.version.manifest is None:
         msg = f"the manifest of {text!r} was forgotten, so nothing about its entries can be proved"
         raise NotFoundError(msg)
-    codec = store.codec
-    manifest = manifests.read(store.blobs, codec, Digest(version.manifest))
+    manifest = manifest_of(store, found)
     proof = prove(
         path,
         manifest.records,
         manifest.digest,
-        lambda record: codec.decode(record, store.blobs.get(record.rows), None),
+        lambda record: store.codec.decode(record, manifest.stored_in.get(record.rows), None),
     )
-    return EntryFile(proof, prover.event(version.created_seq, words=True))
+    return EntryFile(proof, prover.event(found.version.created_seq, words=True))
 
 
 def _leaf(leaf: ShownLeaf) -> dict[str, Any]:

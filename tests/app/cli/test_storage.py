@@ -44,6 +44,19 @@ def test_a_place_is_set_and_shown(logged: Run, folder: str) -> None:
     assert logged("fsck").status == 0
 
 
+def test_what_lies_in_a_place_of_the_team_is_shown_proved_and_exported(logged: Run, folder: str) -> None:
+    logged("storage", "set", "local", folder)
+    Path("a.txt").write_text("b")
+    logged("artifact", "put", "-n", "data", "a.txt")
+    assert logged("artifact", "show", "data:v1", "--files").out.endswith("  a.txt\n")
+    assert logged("artifact", "diff", "data:v0", "data:v1").out.startswith("~ a.txt")
+    for version in ("v0", "v1"):
+        logged("prove-entry", f"data:{version}", "a.txt", "-o", "a.entry.json")
+        told = logged("verify", "a.entry.json", "--key", logged("key", "show").out.strip()).out
+        assert "the version holds 'a.txt'" in told
+        assert '"a.txt"' in logged("export", "croissant", f"data:{version}").out
+
+
 def test_a_team_is_carried_and_the_source_deleted(logged: Run, folder: str) -> None:
     planned = logged("storage", "migrate", "local", folder, "--dry-run", "--delete-source").out
     assert planned.endswith(f"of 1 version would be copied to {folder}\nnothing was done\n")

@@ -34,6 +34,7 @@ def test_what_gc_removed_is_on_record(muniment: Run, data: Path, monkeypatch: py
     monkeypatch.setenv("MUNIMENT_GRACE", "0s")
     assert muniment("disposals").out == "nothing was disposed of\n"
     muniment("artifact", "put", "-n", "mnist", str(data))
+    there = str(muniment("stats", "--json").json["events"])
     muniment("artifact", "delete", "mnist:v0")
     done = muniment("gc", "--yes", "--json").json
     assert (done["let_go"], done["purged"], done["residual"], done["parked"]) == (1, 1, 0, None)
@@ -47,6 +48,8 @@ def test_what_gc_removed_is_on_record(muniment: Run, data: Path, monkeypatch: py
     assert "leave the name out" in muniment("disposals", "mnist:v0", "--left", status=1).err
     for act in (["artifact", "show"], ["artifact", "restore"], ["artifact", "get"]):
         assert "mnist:v0 was purged on 20" in muniment(*act, "mnist:v0", status=1).err
+    for act in (["artifact", "show", "--files"], ["artifact", "diff", "mnist:v0"]):
+        assert "mnist:v0 was purged on 20" in muniment(*act, "mnist:v0", "--as-of", there, status=1).err
 
 
 def test_fsck_names_the_event_that_was_changed(muniment: Run, own_home: Path) -> None:

@@ -7,18 +7,17 @@ from typing import Any
 
 import click
 
-from muniment.app import catalog, listing, manifests
-from muniment.app.catalog import Found
+from muniment.app import catalog, listing
 from muniment.app.cli import describe, frame
 from muniment.app.cli.frame import as_of_option, command, page_options, project_of, seq_at, store
 from muniment.app.cli.show import Many, One, Shown, Values, human_size, pairs, printable
+from muniment.app.download import manifest_of
 from muniment.app.listing import Paging
-from muniment.app.manifests import Difference, Manifest
+from muniment.app.manifests import Difference
 from muniment.app.store import Store
 from muniment.app.subjects import address
 from muniment.domain.manifest import Entry
 from muniment.domain.rows import ArtifactRow, ProjectRow, TeamRow
-from muniment.domain.values import Digest
 
 MARKS = {"added": "+", "removed": "-", "changed": "~"}
 
@@ -70,7 +69,7 @@ def show(name: str, files: bool, moment: str | None) -> Shown:
     at = seq_at(opened, moment)
     found = frame.find(opened, name, at)
     if files:
-        entries = _manifest(opened, found).entries()
+        entries = manifest_of(opened, found).entries()
         return Many(map(_entry, entries), empty="no files", line=_file)
     values = describe.version(opened, found, at)
     return One(values, pairs({key: value for key, value in values.items() if value not in (None, [], {})}))
@@ -84,7 +83,7 @@ def diff(before: str, after: str, moment: str | None) -> Shown:
     """List the entries that differ between two versions."""
     opened = store()
     at = seq_at(opened, moment)
-    one, two = (_manifest(opened, frame.find(opened, name, at)) for name in (before, after))
+    one, two = (manifest_of(opened, frame.find(opened, name, at)) for name in (before, after))
     return Many(map(_difference, one.diff(two)), line=_changed)
 
 
@@ -110,11 +109,6 @@ def _team(opened: Store, project: ProjectRow, at: int | None) -> TeamRow:
     team = opened.views.find(TeamRow, at=at, team_id=project.team_id)
     assert team is not None  # noqa: S101 (a project goes with its team)
     return team
-
-
-def _manifest(opened: Store, found: Found) -> Manifest:
-    blobs = opened.of_team(found.team.team_id).blobs
-    return manifests.read(blobs, opened.codec, Digest(found.version.manifest or ""))
 
 
 def _entry(entry: Entry) -> dict[str, Any]:

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Self
 
 from attrs import define, field
 
-from muniment.app import catalog, manifests, runs
+from muniment.app import catalog, runs
+from muniment.app.download import manifest_of
 from muniment.app.sdk import session
 from muniment.app.sdk.contents import Contents
 from muniment.app.sdk.errors import UsageError, WaitTimeoutError, as_comm_error, finalized, not_logged
 from muniment.app.store import Store
 from muniment.domain.rows import OrganisationRow, TagRow
-from muniment.domain.values import ERASED_TEXT, INHERIT, Digest, Json, Ttl, TtlRule
+from muniment.domain.values import ERASED_TEXT, INHERIT, Json, Ttl, TtlRule
 from muniment.domain.version import State
 
 if TYPE_CHECKING:
@@ -184,9 +185,7 @@ class Stateful:
         if self._contents is not None:
             return self._contents
         if self._manifest is None:
-            found = self._version("manifest")
-            store = self.store.of_team(found.team.team_id)
-            self._manifest = manifests.read(store.blobs, store.codec, Digest(found.version.manifest or ""))
+            self._manifest = manifest_of(self.store, self._version("manifest"))
         return self._manifest
 
     def owner_name(self) -> str:
