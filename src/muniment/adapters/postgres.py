@@ -300,14 +300,18 @@ class Connections:
 
     def read(self, ask: Callable[[Connection], T]) -> T:
         """Ask something that changes nothing; a server that went away meanwhile is waited for, and asked again."""
+        return self.repeat(ask, lambda _: False)
+
+    def repeat(self, act: Callable[[Connection], T], passing: Callable[[BaseException], bool]) -> T:
+        """Do something that may be done twice, again where the server went away, or the error is a *passing* one."""
         again = expires()
         while True:
             connection = None
             try:
                 connection = self.mine()
-                return ask(connection)
+                return act(connection)
             except psycopg.Error as error:
-                if not (is_gone(error, connection) and self._known and again()):
+                if not (((is_gone(error, connection) and self._known) or passing(error)) and again()):
                     raise in_our_words(self.what, error) from error
 
     def apart(self) -> Connection:

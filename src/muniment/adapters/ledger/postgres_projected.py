@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
-import psycopg
 from attrs import frozen
 
 from muniment.adapters.ledger import schema
 from muniment.adapters.ledger.postgres_desk import Ask, records
 from muniment.adapters.ledger.record import Record
-from muniment.adapters.postgres import Connections, Cursor, expires, in_our_words, is_gone, may_go_better
+from muniment.adapters.postgres import Connection, Connections, Cursor, may_go_better
 
 S = TypeVar("S")
 
@@ -27,18 +26,14 @@ class PostgresProjected:
 
     def work(self, act: Callable[[Cursor], S]) -> S:
         """Let *act* change rows in one transaction; done twice, the position shows that it was done before."""
-        again = expires()
-        while True:
-            connection = None
-            try:
-                connection = self.connections.mine()
-                with connection.transaction(), connection.cursor() as cursor:
-                    cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
-                    schema.require_known(cursor.execute("SELECT version FROM ledger_head").fetchall()[0][0])
-                    return act(cursor)
-            except psycopg.Error as error:
-                if not ((is_gone(error, connection) or may_go_better(error)) and again()):
-                    raise in_our_words(self.connections.what, error) from error
+
+        def work(connection: Connection) -> S:
+            with connection.transaction(), connection.cursor() as cursor:
+                cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+                schema.require_known(cursor.execute("SELECT version FROM ledger_head").fetchall()[0][0])
+                return act(cursor)
+
+        return self.connections.repeat(work, may_go_better)
 
     def run(self, cursor: Cursor, statement: str, *values: object) -> tuple[list[tuple[Any, ...]], int]:
         """Run a statement; return its rows, and how many it changed."""
