@@ -165,6 +165,9 @@ def test_what_a_proof_shows_of_its_event_cannot_be_changed(told: Scene, tmp_path
         content[len(content) // 2] ^= 1
         extra = canonical.encode({**held, name: base64.encode(bytes(content))})
         texts[name] = InclusionFile(proof.index, proof.hashes, proof.note, extra).render()
+    for name in ("words", "words_blind", "more"):  # a member of another name would hide words without a trace
+        extra = canonical.encode({**{key: held[key] for key in held if key != name}, f"{name}s": held.get(name, "")})
+        texts[f"{name} called otherwise"] = InclusionFile(proof.index, proof.hashes, proof.note, extra).render()
     for name, (error, _) in all_of(told, tmp_path, texts).items():
         assert isinstance(error, ProofError), name
 

@@ -89,6 +89,10 @@ def seq_of(store: Store, which: str | int) -> int:
     raise NotFoundError(msg)
 
 
+_SHOWN: Final = {"v", "leaf", "facts", "facts_blind"}
+_WORDS: Final = {"words", "words_blind"}
+
+
 def shown(proof: InclusionFile) -> Shown:
     """Return the event that a proof is about, after checking that it is in the ledger and is shown as it was.
 
@@ -98,7 +102,7 @@ def shown(proof: InclusionFile) -> Shown:
         msg = "the proof does not hold the event that it is about — ask for it as it was written"
         raise ProofError(msg)
     parts = canonical.decode(proof.extra, "what the proof holds of the event")
-    if not isinstance(parts, dict) or parts.get("v") != FORM:
+    if not isinstance(parts, dict) or parts.get("v") != FORM or parts.keys() not in (_SHOWN, _SHOWN | _WORDS):
         msg = "the proof holds the event in a form that this Muniment does not know — upgrade it"
         raise ProofError(msg)
     text, facts, blind = (_part(parts, name) for name in ("leaf", "facts", "facts_blind"))

@@ -305,6 +305,8 @@ class Proof:
         need(lines[1].startswith("extra "), "the proof does not hold its event")
         parts = json.loads(unbase64(lines[1][6:], "what the proof holds"))
         need(isinstance(parts, dict) and parts.get("v") == 1, "the proof holds its event in an unknown form")
+        shown = {"v", "leaf", "facts", "facts_blind"}
+        need(set(parts) in (shown, shown | {"words", "words_blind"}), "the proof holds its event in an unknown form")
         index, hashes = numbered(lines[2], "index"), read_hashes(lines[3:])
         self.note = Note(note)
         _, size, root = self.note.checkpoint()
