@@ -16,6 +16,7 @@ from muniment.app.bootstrap import open_store
 from muniment.app.drill import HOME, Drill, Line
 from muniment.app.drill_world import OPERATOR, PLAIN, SEALED, UNSTORED
 from muniment.app.erasing import Step
+from muniment.app.noted import NOTES, noted
 from muniment.app.store import Store
 
 ABSENT, VERIFIED = "find no word in any file", "verify by other ways"
@@ -139,6 +140,23 @@ def test_a_file_that_somebody_reads_keeps_words_and_the_certificate_says_so(tmp_
     assert [(each["place"], each["ends_at"]) for each in told] == [("ledger.sqlite3", None)]
     assert "another program was using it" in told[0]["why"]
     store.ledger.close()
+
+
+def test_the_fence_and_the_note_are_what_keeps_the_same_bytes_out(tmp_path: Path) -> None:
+    folder, home = tmp_path / "drill", tmp_path / "drill" / HOME
+    folder.mkdir()
+
+    def unfence() -> None:
+        """Take down what was put up, once the erasure put it up."""
+        for line in noted(home):
+            store = opening(home, OPERATOR, again=False)
+            store.vault.destroy(line.request_id)  # the terms are kept under the id of the request
+            store.ledger.close()
+        (home / NOTES).unlink(missing_ok=True)
+
+    lines = list(Drill(folder, opening, settle=unfence).run())
+    assert [line.step for line in lines if not line.ok] == ["refuse the same bytes"]
+    assert lines[-1].told == "the same bytes came in again"
 
 
 def test_what_a_store_says_is_searched_too(tmp_path: Path) -> None:
