@@ -66,6 +66,7 @@ Its fields stand in two JSON texts in UTF-8, with sorted keys and without spaces
 | personal | the vault; the first text holds `{"commit":…,"slot":…}` | its slot in the vault is destroyed |
 
 A field that is null is left out, and a field that the reader does not know is ignored.
+No text holds a NUL character, and no number has more than 64 bits, so that every database can hold them.
 An *id* is 32 and a *digest* 64 lowercase hexadecimal characters; times and durations are whole microseconds.
 A *TTL* is `{"micros":…,"rule":…}`, its rule `inherit`, `never` or `after`, its `micros` null but for `after`.
 *Terms* are `{"ending":…,"keep_last":…,"maximum":…,"minimum":…,"start":…}`, the middle three integers or null.
