@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from muniment.domain.errors import CorruptError, InvalidValueError, ProofError
 from muniment.domain.merkle import EMPTY_ROOT, TILE, Frontier, leaf_hash, node_hash
-from muniment.domain.proof import LARGEST, Tree, may_stand, verify_consistency, verify_inclusion, verify_subtree
+from muniment.domain.proof import Tree, may_stand, verify_consistency, verify_inclusion, verify_subtree
+from muniment.domain.values import LARGEST
 
 VECTORS = Path(__file__).resolve().parents[3] / "shared" / "schemas" / "merkle_vectors"
 KINDS = {"inclusion": 98, "consistency": 98, "subtreeinclusion": 204, "subtreeconsistency": 118}

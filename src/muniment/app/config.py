@@ -14,8 +14,8 @@ from attrs import define, field, frozen
 
 from muniment.app import durations
 from muniment.domain.errors import InvalidValueError, StorageError
+from muniment.domain.values import LARGEST
 
-LARGEST: Final = (1 << 63) - 1
 DIGESTS: Final = ("sha256", "md5")
 LOGS: Final = ("json", "text")
 LEVELS: Final = ("debug", "info", "warning", "error")

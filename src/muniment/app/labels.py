@@ -21,7 +21,7 @@ from muniment.domain.rows import (
     TimelineRow,
     VersionRow,
 )
-from muniment.domain.values import ERASED_TEXT, REGISTRY_PREFIX
+from muniment.domain.values import ERASED_TEXT, REGISTRY_PREFIX, TeamId
 
 R = TypeVar("R", bound=Row)
 
@@ -112,6 +112,12 @@ class Labels:
     def artifact_row(self, id_: str) -> ArtifactRow | None:
         """Return an artifact, also one that is not there any more."""
         return self.row(ArtifactRow, artifact_id=id_)[0]
+
+    def team_of(self, version: VersionRow) -> TeamId | None:
+        """Return whose a version is or was; ``None`` if that is not known."""
+        artifact = self.artifact_row(version.artifact_id)
+        project = self.project_row(artifact.project_id) if artifact else None
+        return TeamId(project.team_id) if project else None
 
     def project_row(self, id_: str) -> ProjectRow | None:
         """Return a project, also one that is not there any more."""

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from attrs import define, field, frozen
 
 from muniment.domain.errors import CorruptError, InvalidValueError, ProofError
 from muniment.domain.merkle import EMPTY_ROOT, HASH_BYTES, TILE, TILE_BITS, Frontier, node_hash
-
-LARGEST: Final = 2**63 - 1
-"""No tree has more leaves."""
+from muniment.domain.values import LARGEST
 
 Read: TypeAlias = Callable[[int, int, int], Sequence[bytes]]
 """Given level, first and last: the hashes of the complete subtrees of ``256 ** level`` leaves, from the one numbered

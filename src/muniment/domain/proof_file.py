@@ -12,7 +12,8 @@ from muniment.domain import base64
 from muniment.domain.checkpoint import Checkpoint, SignedNote
 from muniment.domain.errors import InvalidValueError
 from muniment.domain.merkle import HASH_BYTES
-from muniment.domain.proof import LARGEST, verify_consistency, verify_inclusion
+from muniment.domain.proof import verify_consistency, verify_inclusion
+from muniment.domain.values import LARGEST
 
 HEADER: Final = "c2sp.org/tlog-proof@v1"
 MOST_HASHES: Final = 63

@@ -53,6 +53,8 @@ class Erased(enum.Enum):
 ERASED: Final = Erased.ERASED
 ERASED_TEXT: Final = "[erased]"
 """What people are shown in the place of what was forgotten on purpose."""
+LARGEST: Final = 2**63 - 1
+"""The largest number that every ledger, table and file can hold."""
 WORDS: Final = "words"
 Words: TypeAlias = Annotated[T | Erased, WORDS]
 """An event field that people typed or that names content: it can be redacted, and then reads ``ERASED``."""

@@ -13,6 +13,7 @@ from attrs import define, evolve, field
 from muniment.adapters.views import shape
 from muniment.domain.projection import total
 from muniment.domain.rows import EVERY, ROWS, Add, Cell, Change, Close, Insert, Lookup, Patch, Put, Row
+from muniment.domain.values import LARGEST
 
 R = TypeVar("R", bound=Row)
 Cells: TypeAlias = tuple[Cell, ...]
@@ -272,7 +273,7 @@ class MemoryViews:
         ordered = (
             _downwards(places, high) if descending else places[low : high if limit is None else min(high, low + limit)]
         )
-        return [place[2].row for place in islice(ordered, limit if limit is None else min(limit, shape.LARGEST))]
+        return [place[2].row for place in islice(ordered, limit if limit is None else min(limit, LARGEST))]
 
     def gather(
         self, kind: type[R], column: str, values: Collection[Cell], /, *, at: int | None = None, **equal: Cell

@@ -11,12 +11,12 @@ from attrs import fields
 
 from muniment.domain.errors import ContradictionError
 from muniment.domain.rows import Cell, Lookup, Row
+from muniment.domain.values import LARGEST
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 SMALLEST: Final = -(2**63)
-LARGEST: Final = 2**63 - 1
 
 
 def once(make: Callable[P, T]) -> Callable[P, T]:

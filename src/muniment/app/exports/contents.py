@@ -17,7 +17,6 @@ from muniment.app.fetching import sha256_of
 from muniment.app.store import Store
 from muniment.domain.errors import InvalidValueError
 from muniment.domain.manifest import Entry
-from muniment.domain.rows import ProjectRow
 from muniment.domain.values import Digest
 
 MOST: Final = 200_000
@@ -72,9 +71,8 @@ def files(facts: Facts, version: VersionFact, *, columns: bool = False) -> list[
 
 
 def _of_team(facts: Facts, version: VersionFact) -> Store:
-    owner = facts.labels.artifact_row(version.row.artifact_id)
-    project = facts.labels.row(ProjectRow, project_id=owner.project_id)[0] if owner else None
-    return facts.store.of_team(project.team_id) if project else facts.store
+    team_id = facts.labels.team_of(version.row)
+    return facts.store if team_id is None else facts.store.of_team(team_id)
 
 
 def _file(store: Store, entry: Entry, *, columns: bool) -> File:

@@ -23,7 +23,7 @@ from muniment.domain.data_subject import TargetKind
 from muniment.domain.errors import NotFoundError
 from muniment.domain.manifest import Entry
 from muniment.domain.rows import DataSubjectRow, RequestRow, RunRow, SubjectEntryRow, SubjectTargetRow, VersionRow
-from muniment.domain.values import Digest, TeamId
+from muniment.domain.values import Digest
 from muniment.domain.version import State
 
 HERE, SHARED, ELSEWHERE, GONE = "handed out", "also about others", "not stored here", "bytes are gone"
@@ -148,9 +148,8 @@ def _manifest(scope: Scope, version: VersionRow) -> Manifest | None:
 
 
 def _store(scope: Scope, version: VersionRow) -> Store:
-    artifact = scope.labels.artifact_row(version.artifact_id)
-    project = scope.labels.project_row(artifact.project_id) if artifact else None
-    return scope.store.of_team(TeamId(project.team_id)) if project else scope.store
+    team_id = scope.labels.team_of(version)
+    return scope.store if team_id is None else scope.store.of_team(team_id)
 
 
 # --- sheets and files ------------------------------------------------------------------------------------------------
