@@ -107,6 +107,18 @@ def test_a_file_about_two_people_goes_with_either_and_the_other_keeps_the_rest(t
     assert list(fsck.check(two.store)) == []
 
 
+def test_no_alias_and_no_link_leads_to_what_went(two: Scene) -> None:
+    logged = two.log("scan", "x-ray of ann", "best")
+    two.link("scan:v0", "dataset/scans", "production")
+    data_subjects.attach(two.store, ann(two), TargetKind.VERSION, logged.version_id)
+    led(two, approved(two))
+    assert list(fsck.check(two.store)) == []
+    with pytest.raises(NotFoundError):
+        two.find("scan:best")
+    with pytest.raises(NotFoundError):
+        two.linked("dataset/scans:production")
+
+
 def test_an_empty_file_of_somebody_who_was_erased_keeps_no_other_empty_file_out(two: Scene) -> None:
     version_id = two.log("notes", {"empty.txt": "", "more.txt": "more of ann"}).version_id
     data_subjects.attach(two.store, ann(two), TargetKind.VERSION, version_id)

@@ -12,10 +12,11 @@ from muniment.app.condemning import CONDEMNED
 from muniment.app.places import OWN
 from muniment.app.reach import reach
 from muniment.app.store import Store
-from muniment.domain.rows import CollectionRow, LinkRow, ProjectRow, RunRow, TeamRow, VersionRow
+from muniment.domain.request import Stage
+from muniment.domain.rows import CollectionRow, LinkRow, ProjectRow, RequestRow, RunRow, TeamRow, VersionRow
 from muniment.domain.values import Digest
 from muniment.domain.version import GOING, State
-from tests.torture.story import PROJECT, Life, Said, carry, contents, links, read, settle, versions
+from tests.torture.story import PROJECT, Life, Said, carry, contents, finish, links, read, settle, versions
 
 
 def check(life: Life) -> list[str]:
@@ -24,7 +25,13 @@ def check(life: Life) -> list[str]:
     said = read(life.diary)
     store = bootstrap.open_store(config.load())
     try:
-        return [*_whole(store, said), *_migrated_again(store, said), *_collected(store)]
+        return [
+            *_erased_again(store),
+            *_whole(store, said),
+            *_migrated_again(store, said),
+            *_erased(store, said),
+            *_collected(store),
+        ]
     finally:
         store.ledger.close()
 
@@ -34,12 +41,15 @@ def _whole(store: Store, said: list[Said]) -> Iterator[str]:
     rows = versions(store, None)
     yield from _numbered(rows)
     numbers = store.vault.get_many({row.metadata for row in rows if row.metadata is not None})
-    logged = {numbers[row.metadata]["number"]: row for row in rows if row.metadata is not None}
-    if len(logged) != len(rows):
+    erased = dict(each.split() for each in _about(said, "erase", done=False))
+    left = [row for row in rows if row.metadata in numbers or row.version_id not in erased]
+    logged = {numbers[row.metadata]["number"]: row for row in left if row.metadata is not None}
+    if len(logged) != len(left):
         yield "doubled: a version was logged twice"
+    gone = {int(number) for number in erased.values()}
     acknowledged = {int(each) for each in _about(said, "log", done=True)}
     begun = {int(each) for each in _about(said, "log", done=False)}
-    yield from (f"lost: version {number}" for number in sorted(acknowledged - logged.keys()))
+    yield from (f"lost: version {number}" for number in sorted(acknowledged - logged.keys() - gone))
     yield from (f"never asked for: version {number}" for number in sorted(logged.keys() - begun))
     yield from _contents(store, logged)
     yield from _ended(said, rows)
@@ -68,7 +78,10 @@ def _contents(store: Store, logged: dict[int, VersionRow]) -> Iterator[str]:
 
 
 def _ended(said: list[Said], rows: list[VersionRow]) -> Iterator[str]:
-    deleted, doomed = _about(said, "delete", done=True), _about(said, "delete", done=False)
+    deleted, doomed = (
+        _about(said, "delete", done=done) | {each.split()[0] for each in _about(said, "erase", done=done)}
+        for done in (True, False)
+    )
     for row in rows:
         is_live = row.state == State.COMMITTED.value
         if is_live and row.version_id in deleted:
@@ -114,6 +127,33 @@ def _migrated_again(store: Store, said: list[Said]) -> Iterator[str]:
     target = bootstrap.open_ledger(place)
     yield from (f"migrate: {text}" for text in target.verify())
     target.close()
+
+
+def _erased_again(store: Store) -> Iterator[str]:
+    """Lead the erasures to their end that were decided when the process died."""
+    done = {Stage.CERTIFIED.value, Stage.CLOSED.value}
+    for row in store.views.select(RequestRow, order="received_at"):
+        if row.verdict is not None and row.stage not in done:
+            finish(store, row.request_id)
+    for row in store.views.select(RequestRow, order="received_at"):
+        if row.verdict is not None and row.stage not in done:
+            yield f"half-done: the erasure {row.request_id} is {row.stage}"
+
+
+def _erased(store: Store, said: list[Said]) -> Iterator[str]:
+    """Look for what versions held that were erased, but for what is the same in others."""
+    there = {digest for digest, _ in store.blobs.list()}
+    for each in _about(said, "erase", done=True):
+        version_id, number = each.split()
+        own = {path: content for path, content in contents(int(number)).items() if path not in {"shared.txt", "empty"}}
+        yield from (
+            f"not erased: {path} of version {number}"
+            for path, content in own.items()
+            if sha256(content).hexdigest() in there
+        )
+        row = store.views.find(VersionRow, version_id=version_id)
+        if row is not None and row.metadata is not None and store.vault.get_many([row.metadata]):
+            yield f"not erased: the metadata of version {number}"
 
 
 def _collected(store: Store) -> Iterator[str]:

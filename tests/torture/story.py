@@ -1,4 +1,4 @@
-"""What a process does to a store until it is killed: it logs, links, deletes, collects and migrates, as a seed says.
+"""What a process does to a store until it is killed: it logs, links, deletes, erases, collects and migrates by a seed.
 
 Before each act it says what it is about to do, after it that this was acknowledged; both are on the disk before it
 goes on.
@@ -15,22 +15,53 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 import muniment as wandb
-from muniment.app import bootstrap, catalog, clock, collect, config, directory, lifecycle, link_artifact, migrate, names
+from muniment.app import (
+    approvals,
+    bootstrap,
+    catalog,
+    certificate,
+    clock,
+    collect,
+    config,
+    data_subjects,
+    directory,
+    erasing_check,
+    lifecycle,
+    link_artifact,
+    migrate,
+    names,
+    requests,
+)
 from muniment.app.catalog import Found
+from muniment.app.erasing import Eraser
 from muniment.app.sdk import session
 from muniment.app.store import Store
+from muniment.domain.approval import Act as Approved
+from muniment.domain.data_subject import TargetKind
+from muniment.domain.request import Right, Verdict
 from muniment.domain.rows import LinkRow, VersionRow
+from muniment.domain.values import Role
 from muniment.domain.version import State
 from tests.torture.points import Points
 
-Act: TypeAlias = Literal["open", "log", "link", "delete", "gc", "migrate"]
+Act: TypeAlias = Literal["open", "log", "link", "delete", "erase", "gc", "migrate"]
 PROJECT: Final = "torture"
 ARTIFACTS: Final = ("data", "net")
 REGISTRY: Final = "model"
-POINTS: Final[dict[Act, int]] = {"open": 200, "log": 700, "link": 100, "delete": 50, "gc": 300, "migrate": 900}
+SECOND: Final = "ben"
+MANY: Final = 2
+POINTS: Final[dict[Act, int]] = {
+    "open": 200,
+    "log": 700,
+    "link": 100,
+    "delete": 50,
+    "erase": 1300,
+    "gc": 300,
+    "migrate": 900,
+}
 """The acts, and about how many points each has; who is killed later is killed in the middle of another."""
 AGES: Final = 2 * 3600 * 1_000_000
 """How much later, in microseconds, each life of a process is: longer than a lease lasts."""
@@ -152,6 +183,8 @@ def _do(act: Act, number: int, teller: _Teller, chance: random.Random) -> None:
             else:
                 lifecycle.delete(store, found, delete_aliases=True)
             teller.say(act, found.version.version_id, done=True)
+        case "erase":
+            _erase_one(number, teller, chance)
         case "gc":
             teller.say(act, "")
             report = collect.act(session.store())
@@ -207,6 +240,36 @@ def _free(store: Store, chance: random.Random) -> Found | None:
     """Return some live version that is not linked."""
     free = [row for row in versions(store) if not links(store, row)]
     return catalog.origin(store.views, chance.choice(free).version_id) if free else None
+
+
+def _erase_one(number: int, teller: _Teller, chance: random.Random) -> None:
+    """Erase whom a version is about; another one is left, which needs what is the same in all."""
+    store = session.store()
+    found = _free(store, chance)
+    if found is None or found.version.metadata is None or len(versions(store)) < MANY:
+        return
+    logged = store.vault.get_many([found.version.metadata])[found.version.metadata]["number"]
+    about = f"{found.version.version_id} {logged}"
+    teller.say("erase", about)
+    subject = data_subjects.register(store, f"person {number}").subject_id
+    data_subjects.attach(store, subject, TargetKind.VERSION, found.version.version_id)
+    request_id = requests.receive(store, Right.ERASURE, subject).request_id
+    requests.identify(store, request_id, "seen")
+    requests.scope(store, request_id)
+    directory.set_organisation_role(store, "local", SECOND, Role.ADMIN)
+    second = evolve(store, context=evolve(store.context, actor=directory.known_principal(store, SECOND)))
+    approvals.approve(second, approvals.propose(store, Approved.ERASE, request_id))
+    requests.decide(store, request_id, Verdict.APPROVED)
+    finish(store, request_id)
+    teller.say("erase", about, done=True)
+
+
+def finish(store: Store, request_id: str) -> None:
+    """Lead an erasure that was decided to its certificate."""
+    Eraser(store, request_id).execute()
+    found = erasing_check.verify(store, request_id)
+    assert not found.findings, found.findings
+    certificate.issue(store, request_id)
 
 
 def _link(store: Store, found: Found) -> None:

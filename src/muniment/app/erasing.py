@@ -34,7 +34,9 @@ from muniment.app.scrub import scrub
 from muniment.app.store import Store
 from muniment.app.transact import Request, Steps
 from muniment.app.upload import upload
+from muniment.domain import alias as aliases
 from muniment.domain import artifact as artifacts
+from muniment.domain import collection as collections
 from muniment.domain import data_subject as subjects
 from muniment.domain import request as wanted
 from muniment.domain import run as runs
@@ -43,7 +45,7 @@ from muniment.domain.errors import ConflictError, InvalidValueError
 from muniment.domain.evidence import Trigger
 from muniment.domain.ports import Recorded, Views
 from muniment.domain.request import REQUEST, Right, Stage, Verdict
-from muniment.domain.rows import ArtifactRow, RequestRow, RunRow, TimelineRow, VersionRow
+from muniment.domain.rows import AliasRow, ArtifactRow, LinkRow, RequestRow, RunRow, TimelineRow, VersionRow
 from muniment.domain.values import ArtifactId, Residual, SlotId, StreamId, TeamId, VersionId, owner_of
 from muniment.domain.version import LetGo, ManifestReplaced
 
@@ -234,6 +236,7 @@ class Eraser:
         if row is None or row.state not in LIVING:
             return
         erasing_plan.require_free(steps.views, self.store, evolve(plan, entries={}, whole=[version_id]), steps.now)
+        _let_loose(steps, version_id)
         going = LetGo(Trigger.ERASURE, row.deleted_at, steps.now, plan.request_id)
         steps.step(versions.VERSION, version_id, versions.let_go, going)
 
@@ -275,6 +278,14 @@ class Eraser:
     def _placed(self, row: VersionRow) -> Store:
         team_id: TeamId | None = team_of(self.store.views, row)
         return self.store if team_id is None else self.store.of_team(team_id)
+
+
+def _let_loose(steps: Steps, version_id: VersionId) -> None:
+    """Let no alias and no link lead to a version any more."""
+    for alias in steps.views.select(AliasRow, version_id=version_id, order="alias"):
+        steps.step(aliases.ALIAS, alias.slot, aliases.remove_alias, alias.alias or "", expected=version_id)
+    for link in steps.views.select(LinkRow, version_id=version_id, order="link_id"):
+        steps.step(collections.LINK, link.link_id, collections.unlink, link.collection_id, version_id)
 
 
 def _until(residual: Residual) -> str | None:
