@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from types import TracebackType
 from typing import Any, BinaryIO, Literal, Protocol, TypeAlias, TypeVar
 
 from attrs import field, frozen
@@ -14,6 +13,7 @@ from muniment.domain.manifest import Entry, Leaf, LeafRecord
 from muniment.domain.proof import LeafContent
 from muniment.domain.rows import Cell, Change, Row
 from muniment.domain.terms import Terms
+from muniment.domain.turn import Turns
 from muniment.domain.values import (
     Audit,
     CommandId,
@@ -229,7 +229,7 @@ class ManifestCodec(Protocol):
         """Return the list of leaves."""
 
 
-# --- references ------------------------------------------------------------------------------------------------------
+# --- references, and files that did not change -----------------------------------------------------------------------
 
 
 @frozen
@@ -266,9 +266,6 @@ class ReferenceStore(Protocol):
 
     def fetch(self, found: ReferencedObject) -> BinaryIO:
         """Open the referenced content, the very version when the store keeps versions."""
-
-
-# --- files that did not change ---------------------------------------------------------------------------------------
 
 
 class FileStat(Protocol):
@@ -510,6 +507,8 @@ class Transaction(Protocol):
 
 
 Decide: TypeAlias = Callable[[Transaction], Outcome]
+Fold: TypeAlias = Callable[[Recorded], Sequence[Change]]
+"""What a projection is: one event to the row changes it causes."""
 
 
 class Scratch(Protocol):
@@ -531,23 +530,7 @@ class Scratch(Protocol):
         """Return keys with this prefix and their values, in the order of the keys."""
 
 
-class Turn(Protocol):
-    """The turn to delete, for as long as a ``with`` statement lasts.
-
-    What that is given is called before anything is concluded from what was deleted: StorageError if somebody else may
-    have had a turn meanwhile.
-    """
-
-    def __enter__(self) -> Callable[[], None]:
-        """Wait for it."""
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
-    ) -> bool | None:
-        """Leave it to the next."""
-
-
-class Ledger(Protocol):
+class Ledger(Turns, Protocol):
     """The append-only record of everything that happened, with the projections' rows beside it.
 
     ``transact`` runs *decide* under the one write lock and commits its events, their Merkle leaves, the changed rows
@@ -573,15 +556,6 @@ class Ledger(Protocol):
     @property
     def scratch(self) -> Scratch:
         """The committed scratch rows, for reading."""
-
-    def alone(self) -> Turn:
-        """Be the only one who deletes blobs, of all who share this ledger, on whichever machine; others wait.
-
-        Whoever ends, however that is, leaves it to the next. Nothing is transacted any less meanwhile.
-        """
-
-    def deleting(self) -> bool:
-        """Whether somebody has the turn to delete at this moment."""
 
     def head(self) -> Head:
         """Return size and root as committed now."""
@@ -623,7 +597,3 @@ class Ledger(Protocol):
 
     def close(self) -> None:
         """Let go of files and connections."""
-
-
-Fold: TypeAlias = Callable[[Recorded], Sequence[Change]]
-"""What a projection is: one event to the row changes it causes."""

@@ -40,9 +40,10 @@ from muniment.adapters.ledger.tiles import ALL as ALL_TILES
 from muniment.adapters.ledger.verify import check_pages, check_rows, root_of
 from muniment.adapters.postgres import Address, Connections, Cursor, storage_errors
 from muniment.domain.errors import CorruptError, StorageError
-from muniment.domain.ports import Command, Decide, Engine, Fold, Head, Receipt, Recorded, Scratch, Turn, Views
+from muniment.domain.ports import Command, Decide, Engine, Fold, Head, Receipt, Recorded, Scratch, Views
 from muniment.domain.proof import LeafContent
 from muniment.domain.rows import ROWS, Change, Row
+from muniment.domain.turn import Turn
 from muniment.domain.values import Micros, StreamId
 
 S = TypeVar("S")

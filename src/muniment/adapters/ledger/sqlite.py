@@ -42,9 +42,10 @@ from muniment.adapters.ledger.tiles import ALL as ALL_TILES
 from muniment.adapters.ledger.verify import check_pages, check_rows, root_of
 from muniment.domain.errors import StorageError
 from muniment.domain.merkle import Frontier
-from muniment.domain.ports import Command, Decide, Engine, Fold, Head, Receipt, Recorded, Scratch, Turn, Views
+from muniment.domain.ports import Command, Decide, Engine, Fold, Head, Receipt, Recorded, Scratch, Views
 from muniment.domain.proof import LeafContent
 from muniment.domain.rows import ROWS
+from muniment.domain.turn import Turn
 from muniment.domain.values import Micros, StreamId
 
 S = TypeVar("S")
