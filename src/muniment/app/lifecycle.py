@@ -11,8 +11,9 @@ from muniment.app.catalog import Found
 from muniment.app.log_artifact import put_alias, put_latest, put_tag
 from muniment.app.retention import Book
 from muniment.app.store import Store
+from muniment.app.tagging import retag
 from muniment.app.telemetry import traced
-from muniment.app.transact import Request, Steps, new_id
+from muniment.app.transact import Request, Steps
 from muniment.domain import alias as aliases
 from muniment.domain import artifact as artifacts
 from muniment.domain import project as projects
@@ -239,7 +240,7 @@ def edit_artifact(
         if description is not None:
             steps.step(artifacts.ARTIFACT, id_, artifacts.describe_artifact, kept)
         if tags is not None:
-            _retag_artifact(steps, id_, set(tags))
+            retag(steps, artifacts.ARTIFACT, id_, tags, artifacts.tag_artifact, artifacts.untag_artifact)
 
     arguments = [name, type_, sorted(tags or ())]
     store.transact(Request("edit artifact", arguments, row.artifact_id), decide)
@@ -377,13 +378,3 @@ def _edit_tags(steps: Steps, version_id: VersionId, edits: Edits) -> None:
         if row is not None:
             holds.refuse_untagging(steps.views, tag)
         steps.step(versions.VERSION, version_id, versions.untag_version, row.tag_id if row else None)
-
-
-def _retag_artifact(steps: Steps, owner: ArtifactId, wanted: set[str]) -> None:
-    there = {row.tag: row.tag_id for row in steps.views.select(TagRow, owner_id=owner, order="tag")}
-    for tag in sorted(wanted - there.keys()):
-        steps.step(artifacts.ARTIFACT, owner, artifacts.tag_artifact, new_id(), tag)
-    for known, tag_id in there.items():
-        if known not in wanted:
-            holds.refuse_untagging(steps.views, known)
-            steps.step(artifacts.ARTIFACT, owner, artifacts.untag_artifact, tag_id)

@@ -6,8 +6,9 @@ from collections.abc import Callable, Collection, Sequence
 
 from attrs import frozen
 
-from muniment.app import directory, holds
+from muniment.app import directory
 from muniment.app.store import Store
+from muniment.app.tagging import retag
 from muniment.app.transact import Request, Steps, new_id
 from muniment.domain import collection as collections
 from muniment.domain import registry as registries
@@ -20,7 +21,6 @@ from muniment.domain.rows import (
     OrganisationRow,
     ProtectedAliasRow,
     RegistryRow,
-    TagRow,
 )
 from muniment.domain.values import (
     LATEST,
@@ -269,7 +269,8 @@ def edit_collection(
         if description is not None:
             steps.step(collections.COLLECTION, row.collection_id, collections.describe_collection, kept)
         if tags is not None:
-            _retag(steps, row.collection_id, set(tags))
+            owner, collection = row.collection_id, collections.COLLECTION
+            retag(steps, collection, owner, tags, collections.tag_collection, collections.untag_collection)
 
     store.transact(Request("edit collection", [name, sorted(tags or ())], row.collection_id), decide)
 
@@ -283,16 +284,6 @@ def delete_collection(store: Store, row: CollectionRow) -> None:
         steps.step(collections.COLLECTION, row.collection_id, collections.delete_collection)
 
     store.transact(Request("delete collection", None, row.collection_id), decide)
-
-
-def _retag(steps: Steps, owner: CollectionId, wanted: set[str]) -> None:
-    there = {row.tag: row.tag_id for row in steps.views.select(TagRow, owner_id=owner, order="tag")}
-    for tag in sorted(wanted - there.keys()):
-        steps.step(collections.COLLECTION, owner, collections.tag_collection, new_id(), tag)
-    for known, tag_id in there.items():
-        if known not in wanted:
-            holds.refuse_untagging(steps.views, known)
-            steps.step(collections.COLLECTION, owner, collections.untag_collection, tag_id)
 
 
 def _require_collection_role(store: Store, steps: Steps, row: CollectionRow, needed: Role) -> None:

@@ -12,7 +12,7 @@ from muniment.app.search import matcher
 from muniment.app.store import Store
 from muniment.domain.errors import InvalidValueError
 from muniment.domain.rows import ArtifactRow, CollectionRow, RegistryRow, RunRow, TagRow
-from muniment.domain.values import REGISTRY_PREFIX, Json, SlotId
+from muniment.domain.values import REGISTRY_PREFIX, Json, Micros, SlotId
 
 R = TypeVar("R")
 
@@ -114,41 +114,39 @@ def of_collections(store: Store, at: int | None) -> Documents[CollectionRow]:
 
     def documents(rows: Sequence[CollectionRow]) -> list[dict[str, Json]]:
         texts = personal(store, (row.description for row in rows))
-        return [
-            {
-                "id": row.collection_id,
-                "name": row.name,
-                "type": row.type,
-                "tag": tags(store, row.collection_id, at),
-                "description": texts.get(row.description),
-                "created_at": clock.to_text(row.created_at),
-                "updated_at": clock.to_text(row.updated_at),
-            }
-            for row in rows
-        ]
+        return [_collection(store, at, row, texts, id_=row.collection_id, updated_at=row.updated_at) for row in rows]
 
     return documents
 
 
 def of_artifacts(store: Store, at: int | None) -> Documents[ArtifactRow]:
-    """Describe the artifacts of a project as collections."""
+    """Describe the artifacts of a project as collections; when one was changed is not known, only when it began."""
 
     def documents(rows: Sequence[ArtifactRow]) -> list[dict[str, Json]]:
         texts = personal(store, (row.description for row in rows))
-        return [
-            {
-                "id": row.artifact_id,
-                "name": row.name,
-                "type": row.type,
-                "tag": tags(store, row.artifact_id, at),
-                "description": texts.get(row.description),
-                "created_at": clock.to_text(row.created_at),
-                "updated_at": clock.to_text(row.created_at),
-            }
-            for row in rows
-        ]
+        return [_collection(store, at, row, texts, id_=row.artifact_id, updated_at=row.created_at) for row in rows]
 
     return documents
+
+
+def _collection(
+    store: Store,
+    at: int | None,
+    row: CollectionRow | ArtifactRow,
+    texts: Mapping[SlotId | None, Json],
+    *,
+    id_: str,
+    updated_at: Micros,
+) -> dict[str, Json]:
+    return {
+        "id": id_,
+        "name": row.name,
+        "type": row.type,
+        "tag": tags(store, id_, at),
+        "description": texts.get(row.description),
+        "created_at": clock.to_text(row.created_at),
+        "updated_at": clock.to_text(updated_at),
+    }
 
 
 def of_versions(store: Store, at: int | None) -> Documents[Found]:
