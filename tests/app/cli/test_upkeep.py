@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from muniment.app import clock
 from muniment.app.places import OWN_NAME
 from tests.app.cli.conftest import Run
 
@@ -28,6 +29,21 @@ def test_gc_shows_its_plan_and_acts_when_told_to(muniment: Run, data: Path, monk
     assert "purged" in muniment("artifact", "show", "mnist:v0", status=1).err
     assert muniment("gc", "--yes").out.startswith("deleted 0 versions, purged 0, removed 0 blobs")
     assert muniment("fsck").out == ""
+
+
+def test_gc_tells_how_much_waits_because_the_clock_may_have_jumped(
+    muniment: Run, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    muniment("artifact", "put", "-n", "mnist", str(data))
+    muniment("artifact", "ttl", "mnist:v0", "30d")
+    later = clock.now() + 3653 * 86_400 * 1_000_000
+    monkeypatch.setattr(clock, "now", lambda: later)
+    done = muniment("gc", "--yes", "--json").json
+    assert (done["deleted"], done["waiting"]) == (0, 1)
+    assert "3,653.0 days ahead of the last event" in done["parked"]
+    said = muniment("gc", "--yes").out
+    assert "1 versions are due and wait: until " in said
+    assert "let another admin run: muniment approval approve " in said
 
 
 def test_what_gc_removed_is_on_record(muniment: Run, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
