@@ -326,23 +326,14 @@ class Proof:
     def line(self):
         """Return what is proved."""
         told = "event %d, %s, recorded %s for principal %s" % (self.seq, self.type, moment(self.at), self.leaf["actor"])
-        return "%s, facts %s%s" % (
-            told,
-            json.dumps(self.facts),
-            ", words %s" % json.dumps(self.words) if self.words else "",
-        )
+        words = ", words %s" % json.dumps(self.words) if self.words else ""
+        return "%s, facts %s%s" % (told, json.dumps(self.facts), words)
 
 
 DECIDING = {
     "alias": ("alias.moved.1", "alias.removed.1"),
     "ttl": ("version.ttl-set.1",),
-    "deleted": (
-        "version.deleted.1",
-        "version.restored.1",
-        "version.let-go.1",
-        "version.purged.1",
-        "version.purged.2",
-    ),
+    "deleted": ("version.deleted.1", "version.restored.1", "version.let-go.1", "version.purged.1", "version.purged.2"),
     "created": ("version.created.1",),
     "linked": ("collection.linked.1",),
     "latest": ("version.created.1", "collection.linked.1", "alias.latest-moved.1", "alias.latest-removed.1"),
