@@ -22,6 +22,7 @@ from muniment.app import (
     directory,
     erasing_check,
     fsck,
+    leases,
     requests,
     runs,
     scan,
@@ -37,11 +38,14 @@ from muniment.domain.redaction import EventsRedacted
 from muniment.domain.request import Right, Verdict
 from muniment.domain.rows import DisposalRow
 from muniment.domain.values import Role
-from tests.app.scene import DAY, event_names
+from tests.app.scene import DAY, Scene, event_names
 from tests.app.test_drill import opening
+from tests.app.test_erasing import approved as approved_by_two
+from tests.app.test_erasing import two
 from tests.torture.driver import forked
 from tests.torture.points import Points
 
+__all__ = ["two"]
 KILLS: Final = 16 if os.environ.get("CI") == "true" else 6
 SEED: Final = 20261123
 ADA: Final = "ada"
@@ -203,3 +207,15 @@ def test_a_collection_that_comes_between_takes_no_evidence_away(
     assert whole >= report.blobs, "what a collection took is verified absent for the request too"
     assert any(row.trigger == "leftover" for row in leftover)
     store.ledger.close()
+
+
+def test_what_is_left_of_a_dead_erasure_holds_nothing_up_and_who_else_uploads_does(two: Scene) -> None:
+    request_id = approved_by_two(two)
+    Eraser(two.store, request_id).fence()
+    leases.take(two.store, request_id)
+    other = leases.take(two.store)
+    with pytest.raises(ConflictError, match="uploads that began before are still running"):
+        Eraser(two.store, request_id).execute()
+    leases.release(two.store, other)
+    leases.take(two.store, request_id)
+    assert Eraser(two.store, request_id).execute().erased == 1
