@@ -115,6 +115,8 @@ def test_ls_shows_the_latest_version_of_each_and_pages(muniment: Run, data: Path
 def test_versions_and_moments(muniment: Run) -> None:
     versions = muniment("artifact", "ls", "--versions", "mnist", "--json").lines
     assert [row["name"] for row in versions] == ["mnist:v1", "mnist:v0"]
+    refused = muniment("artifact", "ls", "--versions", "wandb-registry-dataset/mnist", status=1)
+    assert "is a collection — see: muniment registry show dataset" in refused.err
     created = [row["seq"] for row in muniment("events", "--type", "version.created", "--json").lines]
     assert muniment("artifact", "show", "mnist", "--as-of", str(created[0]), "--json").json["name"] == "mnist:v0"
     assert [row["size"] for row in muniment("artifact", "ls", "--as-of", str(created[0]), "--json").lines] == [12]

@@ -76,7 +76,7 @@ def events(
         raise click.UsageError(msg)
     wanted = Wanted(
         type=type_,
-        actor=None if actor is None else _principal(opened, actor),
+        actor=None if actor is None else directory.known_principal(opened, actor),
         audit=class_,
         outcome=outcome,
         subject=None if subject is None else subjects.subject(opened, subject).id,
@@ -224,10 +224,6 @@ def _begin(opened: Store, since: str | None, after: int | None) -> int | None:
     if since.isdecimal():
         return int(since) - 1
     return opened.ledger.at(clock.from_text(since) - 1)
-
-
-def _principal(opened: Store, login: str) -> str:
-    return opened.vault.find(directory.LOGIN, login) or "nobody"
 
 
 def _pause() -> None:

@@ -16,6 +16,7 @@ from muniment.app.listing import Paging
 from muniment.app.manifests import Difference
 from muniment.app.store import Store
 from muniment.app.subjects import address
+from muniment.domain.errors import InvalidValueError
 from muniment.domain.manifest import Entry
 from muniment.domain.rows import ArtifactRow, ProjectRow, TeamRow
 
@@ -96,6 +97,9 @@ def _latest(opened: Store, team: TeamRow, project: ProjectRow, row: ArtifactRow,
 
 def _versions(opened: Store, name: str, paging: Paging) -> Shown:
     where = address(opened, name)
+    if where.registry is not None:
+        msg = f"{name!r} is a collection — see: muniment registry show {where.registry}"
+        raise InvalidValueError(msg)
     project = project_of(opened, f"{where.owner}/{where.project}", paging.at)
     row = catalog.artifact_named(opened.views, project, where.name, paging.at)
     page = listing.versions(opened.views, row.artifact_id, paging)
