@@ -134,8 +134,13 @@ def test_reading_the_rows_of_many_values_searches_for_each(*, past: bool) -> Non
         (EdgeRow, "run_id", ("role",)),
         (RunRow, "run_id", ()),
     ):
-        steps = _steps(connection, plan(kind).pick(column, column, names, frozenset(), past=past).sql)
+        made = plan(kind)
+        steps = _steps(connection, made.pick(column, column, names, frozenset(), past=past).sql)
+        if (column,) == kind.table.key:
+            gathered = _steps(connection, made.gather(column, names, frozenset(), past=past).sql)
+            assert all(text.count(f"{kind.table.name}_pkey") == 1 + past for text in (steps, gathered)), gathered
         assert "Seq Scan" not in steps
+        assert "Join" not in steps, "a table that was not analysed yet would be read as a whole"
 
 
 def test_every_change_finds_its_row_through_the_primary_key() -> None:

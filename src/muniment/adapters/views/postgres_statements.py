@@ -220,22 +220,23 @@ def _select(
 
 
 def _gather(kind: type[Row], column: str, names: tuple[str, ...], nothing: frozenset[str], *, past: bool) -> Select:
-    many = f"ANY(ARRAY(SELECT value::{_plain(kind, column)} FROM {EACH.format('(value)')}))"
-    select = f"SELECT {listed(shape.columns(kind))} FROM {quoted(kind.table.name)}"
-    return _of_many(kind, select, f"{quoted(column)} = {many}", (column, *names), nothing, past=past)
+    many = f"ANY(ARRAY(SELECT value::{_plain(kind, column)} FROM {EACH} AS each(value)))"
+    frame = f"SELECT {listed(shape.columns(kind))} FROM {quoted(kind.table.name)} WHERE {{}}"
+    return _of_many(kind, frame, f"{quoted(column)} = {many}", (column, *names), nothing, past=past)
 
 
 def _pick(
     kind: type[Row], cell: str, column: str, names: tuple[str, ...], nothing: frozenset[str], *, past: bool
 ) -> Select:
-    table = quoted(kind.table.name)
-    each = EACH.format("(value, nth)").replace(" AS ", " WITH ORDINALITY AS ")
-    select = f"SELECT nth - 1, {table}.{quoted(shape.picked(kind, cell))} FROM {each} CROSS JOIN {table}"
-    among = f"{table}.{quoted(column)} = each.value::{_plain(kind, column)}"
-    return _of_many(kind, select, among, (column, *names), nothing, past=past)
+    """Return a statement that searches for each value by itself, whatever is known of the table: so says OFFSET."""
+    name = quoted(shape.picked(kind, cell))
+    found = f"(SELECT {name} AS cell FROM {quoted(kind.table.name)} WHERE {{}} OFFSET 0) AS found"
+    frame = f"SELECT nth - 1, cell FROM {EACH} WITH ORDINALITY AS each(value, nth) CROSS JOIN LATERAL {found}"
+    among = f"{quoted(column)} = each.value::{_plain(kind, column)}"
+    return _of_many(kind, frame, among, (column, *names), nothing, past=past)
 
 
-EACH: Final = "json_array_elements_text(%s::json) AS each{}"
+EACH: Final = "json_array_elements_text(%s::json)"
 
 
 def _plain(kind: type[Row], column: str) -> str:
@@ -243,16 +244,23 @@ def _plain(kind: type[Row], column: str) -> str:
 
 
 def _of_many(
-    kind: type[Row], select: str, among: str, names: tuple[str, ...], nothing: frozenset[str], *, past: bool
+    kind: type[Row], frame: str, among: str, names: tuple[str, ...], nothing: frozenset[str], *, past: bool
 ) -> Select:
-    """Return a statement for the rows of which one column, the first of *names*, is *among* many values."""
+    """Return a statement for the rows of which one column, the first of *names*, is *among* many values.
+
+    Whether rows of a key are live is asked so that no index of live rows knows it, which has the key somewhere too: a
+    table that was not analysed yet was searched by one of those instead of the primary key.
+    """
     shape.require_past(kind, past=past)
-    shape.gathered(kind, names)
-    rows = f"{select} WHERE {' AND '.join([among, *_wanted(kind, names[1:], nothing)])}"
+    by_key = shape.gathered(kind, names) is None
+    live, ended = ("coalesce(to_seq, -1) < 0", "coalesce(to_seq, -1) >= 0") if by_key else (LIVE, PAST)
+    end = "coalesce(to_seq, -1)" if by_key else "to_seq"
+    where = " AND ".join([among, *_wanted(kind, names[1:], nothing)])
     if not past:
-        return Select(f"{rows} AND {LIVE}", "v")
-    live = f"{rows} AND {LIVE} AND from_seq <= %s"
-    return Select(f"{live} UNION ALL {rows} AND {PAST} AND to_seq > %s AND from_seq <= %s", "vtvtt")
+        return Select(frame.format(f"{where} AND {live}"), "v")
+    live = frame.format(f"{where} AND {live} AND from_seq <= %s")
+    ended = frame.format(f"{where} AND {ended} AND {end} > %s AND from_seq <= %s")
+    return Select(f"{live} UNION ALL {ended}", "vtvtt")
 
 
 def _arms(
