@@ -88,7 +88,7 @@ def service(scene: Scene) -> Scene:
 @pytest.mark.parametrize("first", ["herself", "service"])
 def test_nobody_is_two_people_by_acting_through_a_service(scene: Scene, service: Scene, first: str) -> None:
     one, other = (scene, service) if first == "herself" else (service, scene)
-    id_ = approvals.propose(one.store, Act.ERASE, "7" * 32)
+    id_ = approvals.propose(one.store, Act.DESTROY_KEY, "7" * 32)
     with pytest.raises(PermissionDeniedError, match="ask another admin"):
         approvals.approve(other.store, id_)
     assert approvals.proposal(scene.views, id_).state == "proposed"

@@ -105,13 +105,16 @@ def _keeper(views: Views, act: Act, target: str) -> str | None:
 
 
 def _require_target(views: Views, act: Act, target: str) -> None:
-    """Refuse to propose about a hold or a policy that is not in force, so that nobody approves a slip of the pen."""
+    """Refuse to propose about a hold or policy not in force, or no request: nobody is to approve a slip of the pen."""
     hold = views.find(HoldRow, hold_id=target) if act is Act.RELEASE_HOLD else None
     if act is Act.RELEASE_HOLD and (hold is None or hold.released_at is not None):
         msg = f"no hold {target} is in force — see: muniment hold list"
         raise NotFoundError(msg)
     if act is Act.SHORTEN_RETENTION and views.find(PolicyRow, policy_id=target) is None:
         msg = f"no policy {target} is in force — see: muniment retention list"
+        raise NotFoundError(msg)
+    if act in {Act.ERASE, Act.REFUSE_ERASURE} and views.find(RequestRow, request_id=target) is None:
+        msg = f"there is no request {target} — see: muniment request list"
         raise NotFoundError(msg)
 
 
