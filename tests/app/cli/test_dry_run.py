@@ -30,6 +30,7 @@ HARMLESS = {
     "muniment request scope": "tells what would be erased",
     "muniment request verify": "looks for what was erased",
     "muniment subject": "only names what its commands do",
+    "muniment subject attach": "says what an erasure would be about",
     "muniment hold place": "keeps things from being removed",
     "muniment retention overdue": "lists what is to be deleted",
     "muniment run": "only names what its commands do",
