@@ -32,6 +32,10 @@ class Counting:
         self.asked += 1
         return self.views.gather(*args, **more)
 
+    def pick(self, *args: Any, **more: Any) -> Any:
+        self.asked += 1
+        return self.views.pick(*args, **more)
+
     def count(self, *args: Any, **more: Any) -> Any:
         self.asked += 1
         return self.views.count(*args, **more)
