@@ -27,7 +27,7 @@ from muniment.app import (
     runs,
     scan,
 )
-from muniment.app.condemning import DELETING_LASTS
+from muniment.app.condemning import CONDEMNED
 from muniment.app.drill_world import file_of, log_files
 from muniment.app.erasing import Eraser, Step
 from muniment.app.store import Store
@@ -119,19 +119,6 @@ def evidence(store: Store, request_id: str) -> int:
     return sum(row.blobs for row in store.views.select(DisposalRow, request_id=request_id, order="at"))
 
 
-def resume(home: Path, request_id: str) -> None:
-    """Erase again; what the dead process was deleting is its own for some minutes, so that has to be waited for."""
-    try:
-        erase(home, request_id)
-    except ConflictError as error:
-        if "another process is deleting them, or died" not in str(error):
-            raise
-        now = clock.now
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(clock, "now", lambda: now() + DELETING_LASTS)
-            erase(home, request_id)
-
-
 def test_killed_anywhere_it_goes_on_elsewhere(approved: tuple[Path, str], tmp_path: Path) -> None:
     template, request_id = approved
     whole = copied(template, tmp_path / "whole")
@@ -150,7 +137,7 @@ def test_killed_anywhere_it_goes_on_elsewhere(approved: tuple[Path, str], tmp_pa
         store = opening(home, ADA, again=False)
         stages.add(requests.request(store.views, request_id).stage)
         store.ledger.close()
-        resume(home, request_id)
+        erase(home, request_id)
         found = wrong(home, request_id, expected)
         assert found == [], f"point {fatal} of {count}, seed {SEED}"
         shutil.rmtree(home)
@@ -174,6 +161,7 @@ def wrong(home: Path, request_id: str, expected: int) -> list[str]:
         found.append("the certificate has other evidence than the ledger")
     found += [f"fsck: {fault.text}" for fault in fsck.check(store)]
     report = collect.act(store)
+    found += [f"left behind: {kind}" for kind in (leases.LEASE, CONDEMNED) if store.ledger.scratch.items(kind)]
     found += [*report.failed, *(f"fsck after gc: {fault.text}" for fault in fsck.check(store))]
     store.ledger.close()
     return [*found, *(f"canary in {hit.place}" for hit in scan.scan(list(WORDS), [str(home)]).hits)]

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from attrs import evolve, field, frozen
 
 from muniment.app import catalog, directory, disposal, leases, purging, residuals, retention
-from muniment.app.condemning import Condemned, Dead, condemned, dead_blobs
+from muniment.app.condemning import Condemned, Dead, condemned, dead_blobs, take_over_all
 from muniment.app.disposal import Disposing
 from muniment.app.lifecycle import mark_deleted
 from muniment.app.logs import say
@@ -260,6 +260,8 @@ def _remove(store: Store, wait: float, progress: Progress) -> Report:
     owners = Owners.of(purging.claims(store, found, among, dead))
     for claim in owners.claims:
         dead |= claim.hidden
+    if not dead:
+        take_over_all(store)
     ready = condemned(store, dead, wait) if dead else Condemned(0, {})
     if ready is None:
         return Report(kept=len(dead))

@@ -78,7 +78,7 @@ def condemned(store: Store, dead: dict[str, Dead], wait: float) -> Condemned | N
 
     What turns out to be needed by then is spared.
     """
-    take_over(store, [each for each, row in store.ledger.scratch.items(CONDEMNED) if row["state"] == DELETING])
+    take_over_all(store)
     epoch = condemn(store, dead)
     if not sessions_ended(store, epoch, wait):
         return None
@@ -113,6 +113,11 @@ def take_over(store: Store, dying: Collection[str]) -> None:
     if rows and not store.ledger.deleting():
         for each, row in rows.items():
             spare(store, [each], row)
+
+
+def take_over_all(store: Store) -> None:
+    """Forget all that the dead were deleting, also where nothing of it is left to be deleted."""
+    take_over(store, [each for each, row in store.ledger.scratch.items(CONDEMNED) if row["state"] == DELETING])
 
 
 def sessions_ended(store: Store, epoch: int, wait: float) -> bool:

@@ -10,7 +10,17 @@ from typing import Final
 from attrs import define, evolve, field, frozen
 
 from muniment.app import residuals
-from muniment.app.condemning import CONDEMNED, DELETING, Condemned, Dead, begin_deleting, condemned, dead_blobs, spare
+from muniment.app.condemning import (
+    CONDEMNED,
+    DELETING,
+    Condemned,
+    Dead,
+    begin_deleting,
+    condemned,
+    dead_blobs,
+    spare,
+    take_over_all,
+)
 from muniment.app.progress import SILENT, Progress
 from muniment.app.reach import Site, reach, sites
 from muniment.app.residuals import Stuck
@@ -246,6 +256,7 @@ def dispose(
     wanted = None if digests is None else set(digests)
     found = dead_blobs(reach(store), among, wanted)
     if not found:
+        take_over_all(store)
         return Outcome()
     ready = condemned(store, found, wait)
     if ready is None:

@@ -9,7 +9,7 @@ from typing import Final
 from attrs import evolve
 
 from muniment.app import disposal, erasing_plan, leases, residuals
-from muniment.app.condemning import CONDEMNED, DELETING_LASTS
+from muniment.app.condemning import CONDEMNED
 from muniment.app.erasing_plan import Plan
 from muniment.app.leases import Lease
 from muniment.app.reach import Site, reach, sites
@@ -71,8 +71,7 @@ def _busy(store: Store) -> str | None:
     if store.ledger.scratch.items(leases.LEASE):
         return "uploads that began before are still running — erase again when they ended, or wait with --wait"
     if store.ledger.scratch.items(CONDEMNED):
-        minutes = DELETING_LASTS // 60_000_000
-        return f"another process is deleting them, or died when it did — erase again in {minutes} minutes at most"
+        return "another process is deleting some of them — erase again when it is done"
     return None
 
 
