@@ -21,10 +21,11 @@ from pathlib import Path
 
 from attrs import define, evolve, field, frozen
 
-from muniment.app import approvals, bootstrap, config, data_subjects, directory, erasing_check, requests, scan
-from muniment.app.drill_world import log_files
-from muniment.app.erasing import Eraser, Step
-from muniment.app.staging import Staging
+from muniment.app import approvals, bootstrap, config, directory, scan
+from muniment.app.drill.world import log_files
+from muniment.app.erasing import checking, data_subjects, requests
+from muniment.app.erasing.executing import Eraser, Step
+from muniment.app.files.staging import Staging
 from muniment.app.store import Store
 from muniment.domain.approval import Act
 from muniment.domain.request import Right, Verdict
@@ -140,7 +141,7 @@ def erase(filled: Filled, watch: Watch) -> None:
     if row.erased != filled.entries:
         raise SystemExit(f"{row.erased} of {filled.entries} entries were erased")
     with watch.timing("verify"):
-        findings = erasing_check.verify(filled.store, filled.request_id).findings
+        findings = checking.verify(filled.store, filled.request_id).findings
     if findings:
         raise SystemExit("\n".join(findings))
 

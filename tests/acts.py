@@ -19,10 +19,10 @@ from muniment.app import (
     names,
     policies,
     registries,
-    residuals,
     runs,
 )
 from muniment.app.catalog import Found
+from muniment.app.collecting import residuals
 from muniment.app.lifecycle import Edits
 from muniment.app.log_artifact import Draft, Logged, log
 from muniment.app.store import Store

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from muniment.app.erasing import Step
+from muniment.app.erasing.executing import Step
 
 
 def test_the_benchmark_of_proofs_runs() -> None:

@@ -21,7 +21,7 @@ from muniment.adapters.ledger.postgres import PostgresLedger
 from muniment.adapters.ledger.record import Record, leaf_of
 from muniment.adapters.ledger.sqlite import SqliteLedger
 from muniment.adapters.postgres import Address
-from muniment.app import checkpoints, rollback
+from muniment.app.proving import checkpoints, rollback
 from muniment.app.store import Store
 from muniment.domain.errors import ConflictError, InvalidValueError
 from muniment.domain.merkle import Frontier

@@ -14,11 +14,12 @@ import pytest
 from attrs import frozen
 
 from muniment.adapters import signing
-from muniment.app import checkpoints, keys, lifecycle, registries
-from muniment.app.facts import FactFile, prove_fact
-from muniment.app.proofs import prove_consistency, prove_event
+from muniment.app import lifecycle, registries
+from muniment.app.proving import checkpoints, keys
+from muniment.app.proving.facts import FactFile, prove_fact
+from muniment.app.proving.proofs import prove_consistency, prove_event
+from muniment.app.proving.verifying import Trust, verify
 from muniment.app.store import Store
-from muniment.app.verifying import Trust, verify
 from muniment.domain import base64
 from muniment.domain.checkpoint import SignedNote
 from muniment.domain.errors import MunimentError

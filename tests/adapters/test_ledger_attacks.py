@@ -19,7 +19,7 @@ import pytest
 
 from muniment.adapters.ledger.record import COLUMNS, Record, leaf_of
 from muniment.adapters.ledger.recorder import ORDER
-from muniment.app import checkpoints
+from muniment.app.proving import checkpoints
 from muniment.app.store import Store
 from muniment.domain.errors import CorruptError
 from muniment.domain.merkle import Frontier

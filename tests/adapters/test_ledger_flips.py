@@ -25,7 +25,7 @@ from muniment.adapters.ledger.sqlite_file import _objects
 from muniment.adapters.ledger.tiles import ALL
 from muniment.adapters.ledger.verify import check_pages
 from muniment.adapters.views import sqlite as rows
-from muniment.app import checkpoints
+from muniment.app.proving import checkpoints
 from muniment.app.store import Store
 from muniment.domain.checkpoint import Checkpoint, SignedNote
 from muniment.domain.errors import MunimentError

@@ -18,9 +18,9 @@ from muniment.adapters.blobs.local.files import FICLONE
 from muniment.app import bootstrap, catalog, config, directory, fsck
 from muniment.app.catalog import Found
 from muniment.app.disk import cloned
-from muniment.app.download import download
+from muniment.app.files.download import download
+from muniment.app.files.staging import Policy, Staging
 from muniment.app.log_artifact import Draft
-from muniment.app.staging import Policy, Staging
 from muniment.app.store import Store
 from muniment.app.upload import log_contents
 from muniment.domain.errors import CorruptError
@@ -187,7 +187,7 @@ def test_shared_blocks_are_not_written_but_hashed(
         raise AssertionError(msg)
 
     monkeypatch.setattr(fcntl, "ioctl", sharing)
-    monkeypatch.setattr("muniment.app.reading.write_all", written)
+    monkeypatch.setattr("muniment.app.files.reading.write_all", written)
     monkeypatch.setattr("muniment.adapters.blobs.local.files.write_all", written)
     logged(store, file, "mutable")
     assert blob(own_home).read_bytes() == CONTENT

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from muniment.app import catalog, directory
 from muniment.app.catalog import Found
+from muniment.app.files.reference import sources
+from muniment.app.files.staging import Staged, Staging
 from muniment.app.log_artifact import Draft
-from muniment.app.reference import sources
-from muniment.app.staging import Staged, Staging
 from muniment.app.store import Store
 from muniment.app.upload import log_contents
 from muniment.domain.manifest import Entry

@@ -6,8 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from muniment.app import bundles, clock, kit
-from muniment.app.bundles import Bundle, Contents, Made
+from muniment.app import clock, kit
+from muniment.app.proving import bundles
+from muniment.app.proving.bundles import Bundle, Contents, Made
 from tests.app.scene import Scene
 
 START = "2023-11-14T22:13:20Z"

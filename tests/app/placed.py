@@ -10,10 +10,10 @@ from attrs import define
 
 from muniment.app import catalog, directory, names, storage
 from muniment.app.catalog import Found
-from muniment.app.download import download
+from muniment.app.files.download import download
+from muniment.app.files.staging import Staging
 from muniment.app.log_artifact import Draft, Logged
 from muniment.app.manifests import Written
-from muniment.app.staging import Staging
 from muniment.app.store import Store
 from muniment.app.upload import log_contents
 from muniment.domain.ports import BlobStore
@@ -75,7 +75,7 @@ class Placed:
 
     def needed(self, text: str) -> set[Digest]:
         """Return what a version needs."""
-        from muniment.app.download import manifest_of  # noqa: PLC0415 (used by few tests)
+        from muniment.app.files.download import manifest_of  # noqa: PLC0415 (used by few tests)
 
         return set(manifest_of(self.store, self.find(text)).blobs())
 

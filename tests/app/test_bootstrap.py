@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from muniment.app import bootstrap, checkpoints, config, directory, keys
+from muniment.app import bootstrap, config, directory
+from muniment.app.proving import checkpoints, keys
 from muniment.app.store import Store
 from muniment.domain.errors import InvalidNameError, InvalidValueError, KeyFileError, MunimentError, StorageError
 from tests.app.scene import Scene

@@ -11,8 +11,8 @@ import pytest
 import rfc8785
 
 from muniment.app import canonical
-from muniment.app.bundles import Contents, Made, write_bundle
 from muniment.app.canonical import encode
+from muniment.app.proving.bundles import Contents, Made, write_bundle
 from muniment.domain.errors import InvalidValueError, NotFoundError
 from muniment.domain.report import ReportGenerated
 from muniment.domain.values import Json

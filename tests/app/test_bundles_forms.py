@@ -15,9 +15,9 @@ import pytest
 from muniment.adapters import signing
 from muniment.app import reports
 from muniment.app.canonical import encode
+from muniment.app.proving.verifying import Trust, verify
 from muniment.app.reports import making
 from muniment.app.reports.making import Wanted
-from muniment.app.verifying import Trust, verify
 from muniment.domain.errors import ProofError
 from tests.app.exported import by_program, by_script, tell
 from tests.app.scene import Scene

@@ -14,8 +14,9 @@ import pytest
 from attrs import frozen
 
 import muniment as wandb
-from muniment.app import bootstrap, collect, condemning, config, directory, fsck, leases, runs
+from muniment.app import bootstrap, config, directory, fsck, leases, runs
 from muniment.app.cli import main
+from muniment.app.collecting import collect, condemning
 from muniment.app.sdk import session
 from muniment.app.store import Store
 from tests.torture.driver import forked

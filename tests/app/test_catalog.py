@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from muniment.app import catalog, collect, directory, lifecycle, registries
+from muniment.app import catalog, directory, lifecycle, registries
+from muniment.app.collecting import collect
 from muniment.domain.errors import MunimentError, NotFoundError, VersionDeletedError
 from muniment.domain.rows import TagRow
 from muniment.domain.team import TtlSetters

@@ -10,11 +10,12 @@ import pytest
 from attrs import evolve
 
 from muniment.adapters import signing
-from muniment.app import certificate, data_subjects, erasing_check, exports, fence, requests, runs
-from muniment.app.bundles import check as check_bundle
-from muniment.app.erasing import Eraser, Step
-from muniment.app.proofs import Prover
-from muniment.app.verifying import Trust, verify
+from muniment.app import exports, fence, runs
+from muniment.app.erasing import certificate, checking, data_subjects, requests
+from muniment.app.erasing.executing import Eraser, Step
+from muniment.app.proving.bundles import check as check_bundle
+from muniment.app.proving.proofs import Prover
+from muniment.app.proving.verifying import Trust, verify
 from muniment.domain.data_subject import TargetKind
 from muniment.domain.errors import GoneError, InvalidValueError, NotFoundError, ProofError
 from muniment.domain.values import RunId
@@ -33,7 +34,7 @@ def erased(two: Scene) -> tuple[Scene, str]:
 
 
 def certified(scene: Scene, request_id: str) -> certificate.Certificate:
-    assert erasing_check.verify(scene.store, request_id).findings == ()
+    assert checking.verify(scene.store, request_id).findings == ()
     certificate.issue(scene.store, request_id)
     return certificate.read(scene.store, request_id)
 
@@ -132,7 +133,7 @@ def test_a_step_that_was_left_out_is_found_and_done_the_next_time(two: Scene, le
     data_subjects.attach(two.store, ann(two), TargetKind.ARTIFACT, logged.artifact_id)
     request_id = approved(two)
     Eraser(two.store, request_id, without=frozenset({left_out})).execute()
-    found = erasing_check.verify(two.store, request_id).findings
+    found = checking.verify(two.store, request_id).findings
     assert any(finding in line for line in found), found
     assert requests.request(two.views, request_id).stage == "fenced"
     with pytest.raises(InvalidValueError, match="once it was verified"):
@@ -146,7 +147,7 @@ def test_nothing_is_certified_twice_or_too_early(two: Scene) -> None:
     with pytest.raises(NotFoundError, match="no certificate"):
         certificate.read(two.store, request_id)
     with pytest.raises(InvalidValueError, match="nothing to verify"):
-        erasing_check.verify(two.store, request_id)
+        checking.verify(two.store, request_id)
     Eraser(two.store, request_id).execute()
     first = certified(two, request_id)
     seq = two.seq

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from muniment.app import checkpoints, fsck
+from muniment.app import fsck
+from muniment.app.proving import checkpoints
 from muniment.domain.checkpoint import Checkpoint, log_name
 from muniment.domain.values import Json
 from tests.app.scene import Scene

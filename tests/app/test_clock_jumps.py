@@ -10,7 +10,8 @@ import attrs
 import pytest
 from attrs import evolve
 
-from muniment.app import approvals, clock, collect, directory, durations, lifecycle, retention, runs
+from muniment.app import approvals, clock, directory, durations, lifecycle, retention, runs
+from muniment.app.collecting import collect
 from muniment.app.lifecycle import Edits
 from muniment.app.log_artifact import Draft
 from muniment.domain.disposal import PurgeParked

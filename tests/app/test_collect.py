@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 
-from muniment.app import catalog, collect, directory, disposal, fsck, lifecycle, purging, reach, registries
-from muniment.app.collect import Report
+from muniment.app import catalog, directory, fsck, lifecycle, reach, registries
+from muniment.app.collecting import collect, disposal, purging
+from muniment.app.collecting.collect import Report
 from muniment.app.lifecycle import Edits
 from muniment.app.retention import Book
 from muniment.domain.errors import VersionDeletedError

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from attrs import evolve, field, frozen
 
-from muniment.app import collect, condemning, fsck, leases, upload
-from muniment.app.collect import Report
-from muniment.app.condemning import CONDEMNED
+from muniment.app import fsck, leases, upload
+from muniment.app.collecting import collect, condemning
+from muniment.app.collecting.collect import Report
+from muniment.app.collecting.condemning import CONDEMNED
 from muniment.app.log_artifact import PARTS
 from muniment.domain.errors import CorruptError
 from muniment.domain.ports import BlobResult

@@ -13,8 +13,8 @@ from attrs import define, evolve, field, frozen
 from muniment.adapters.blobs.memory import MemoryObjectStore
 from muniment.adapters.blobs.packs import PackedBlobStore, PackIndex
 from muniment.adapters.blobs.s3 import S3ObjectStore
-from muniment.app import collect, disposal
-from muniment.app.condemning import CONDEMNED
+from muniment.app.collecting import collect, disposal
+from muniment.app.collecting.condemning import CONDEMNED
 from muniment.app.store import Store
 from muniment.domain.errors import NotFoundError, StorageError
 from muniment.domain.evidence import Method, Trigger

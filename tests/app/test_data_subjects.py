@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from muniment.app import data_subjects, directory, holds
+from muniment.app import directory, holds
+from muniment.app.erasing import data_subjects
 from muniment.domain.data_subject import TargetKind
 from muniment.domain.errors import HeldError, InvalidValueError, NotFoundError, PermissionDeniedError
 from muniment.domain.hold import HoldKind, ScopeKind

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from muniment.app import catalog, diff, directory, lifecycle
-from muniment.app.diff import Window
-from muniment.app.differences import between
+from muniment.app import catalog, directory, lifecycle
 from muniment.app.store import Store
+from muniment.app.telling import diff
+from muniment.app.telling.diff import Window
+from muniment.app.telling.differences import between
 from muniment.domain.errors import InvalidValueError
 from muniment.domain.ports import Ledger
 from muniment.domain.rows import ROWS, TimelineRow, VersionRow

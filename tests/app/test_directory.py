@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from muniment.app import catalog, collect, directory, lifecycle, link_artifact, registries, runs
+from muniment.app import catalog, directory, lifecycle, link_artifact, registries, runs
+from muniment.app.collecting import collect
 from muniment.app.transact import Request
 from muniment.domain.errors import (
     InvalidNameError,

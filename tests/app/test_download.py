@@ -12,10 +12,10 @@ import pytest
 from attrs import evolve
 
 from muniment.app import bootstrap, config, manifests, runs
-from muniment.app.download import checkout, download, manifest_of, open_entry, verify_folder, verify_stored
-from muniment.app.placing import refusing
-from muniment.app.reading import SMALL
-from muniment.app.reference import resolve
+from muniment.app.files.download import checkout, download, manifest_of, open_entry, verify_folder, verify_stored
+from muniment.app.files.placing import refusing
+from muniment.app.files.reading import SMALL
+from muniment.app.files.reference import resolve
 from muniment.app.store import Store
 from muniment.domain.errors import (
     CorruptError,

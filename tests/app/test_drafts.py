@@ -6,9 +6,9 @@ import pytest
 
 import muniment as wandb
 from muniment.app import drafts, manifests
+from muniment.app.files.staging import Staged, Staging
 from muniment.app.log_artifact import PARTS, Draft
 from muniment.app.sdk import session
-from muniment.app.staging import Staged, Staging
 from muniment.app.store import Store
 from muniment.domain.errors import ConflictError
 from muniment.domain.rows import SourceRow

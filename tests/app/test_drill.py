@@ -11,11 +11,12 @@ import pytest
 from attrs import evolve, frozen
 
 from muniment.adapters.sqlite_files import SqliteFiles
-from muniment.app import certificate, config
+from muniment.app import config
 from muniment.app.bootstrap import open_store
-from muniment.app.drill import HOME, Drill, Line
-from muniment.app.drill_world import OPERATOR, PLAIN, SEALED, UNSTORED
-from muniment.app.erasing import Step
+from muniment.app.drill.drill import HOME, Drill, Line
+from muniment.app.drill.world import OPERATOR, PLAIN, SEALED, UNSTORED
+from muniment.app.erasing import certificate
+from muniment.app.erasing.executing import Step
 from muniment.app.noted import NOTES, noted
 from muniment.app.store import Store
 

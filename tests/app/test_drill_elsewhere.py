@@ -19,9 +19,9 @@ from muniment.adapters.blobs.packs import PackedBlobStore
 from muniment.adapters.blobs.s3 import S3ObjectStore
 from muniment.app import config
 from muniment.app.bootstrap import open_store
-from muniment.app.drill import Drill, Line
-from muniment.app.drill_world import PLAIN, SEALED
-from muniment.app.erasing import Step
+from muniment.app.drill.drill import Drill, Line
+from muniment.app.drill.world import PLAIN, SEALED
+from muniment.app.erasing.executing import Step
 from muniment.app.scan import Scan
 from muniment.app.store import Store
 from tests.app.test_drill import ABSENT, UNSEALED, VERIFIED, Missed

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from attrs import define, evolve
 
-from muniment.app import collect, manifests, purging
-from muniment.app.condemning import CONDEMNED
+from muniment.app import manifests
+from muniment.app.collecting import collect, purging
+from muniment.app.collecting.condemning import CONDEMNED
 from muniment.app.transact import Request, Steps
 from muniment.domain.artifact import VersionCreated
 from muniment.domain.values import Digest, Ttl, VersionId, numbering_stream

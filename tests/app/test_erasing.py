@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 import muniment
-from muniment.app import approvals, collect, data_subjects, directory, fence, holds, redaction, requests
-from muniment.app.download import manifest_of
-from muniment.app.erasing import Eraser, Step
+from muniment.app import approvals, directory, fence, holds, redaction
+from muniment.app.collecting import collect
+from muniment.app.erasing import data_subjects, requests
+from muniment.app.erasing.executing import Eraser, Step
+from muniment.app.files.download import manifest_of
+from muniment.app.files.staging import Staged
 from muniment.app.leases import take
-from muniment.app.staging import Staged
 from muniment.app.upload import upload
 from muniment.domain.approval import Act
 from muniment.domain.data_subject import TargetKind

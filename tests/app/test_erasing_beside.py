@@ -15,20 +15,12 @@ from typing import Any
 import pytest
 from attrs import define, evolve
 
-from muniment.app import (
-    approvals,
-    certificate,
-    collect,
-    data_subjects,
-    directory,
-    erasing_check,
-    fsck,
-    history,
-    holds,
-    requests,
-)
-from muniment.app.erasing import Eraser
+from muniment.app import approvals, directory, fsck, holds
+from muniment.app.collecting import collect
+from muniment.app.erasing import certificate, checking, data_subjects, requests
+from muniment.app.erasing.executing import Eraser
 from muniment.app.leases import take
+from muniment.app.telling import history
 from muniment.app.upload import upload
 from muniment.domain.approval import Act
 from muniment.domain.data_subject import TargetKind
@@ -49,7 +41,7 @@ __all__ = ["two"]
 def led(scene: Scene, request_id: str) -> RequestRow:
     """Erase, verify and certify."""
     if Eraser(scene.store, request_id).execute().stage == "executed":
-        assert erasing_check.verify(scene.store, request_id).findings == ()
+        assert checking.verify(scene.store, request_id).findings == ()
     return certificate.issue(scene.store, request_id)
 
 
@@ -101,7 +93,7 @@ def test_a_file_about_two_people_goes_with_either_and_the_other_keeps_the_rest(t
     assert two.store.vault.find(data_subjects.TERM, "bob") == bob
     attached = data_subjects.attached(two.views, bob).paths()
     assert attached == {version_id: ("bob.txt", "both.txt")}, "what is said of Bob is not redacted"
-    assert erasing_check.verify(two.store, request_id).findings == ()
+    assert checking.verify(two.store, request_id).findings == ()
     asked = approved(two, bob)
     assert (led(two, asked).found, paths(two, "people:v0")) == (2, [])
     assert list(fsck.check(two.store)) == []
@@ -189,7 +181,7 @@ def test_a_version_that_takes_the_bytes_while_the_fence_goes_up_keeps_them(two: 
     row = eraser.execute()
     assert (row.erased, row.residual) == (0, 1)
     assert two.contents("copy:v0") == ["about ann"]
-    assert erasing_check.verify(two.store, request_id).findings == ()
+    assert checking.verify(two.store, request_id).findings == ()
     (left,) = two.views.select(ResidualRow, order="found_at")
     assert left.why == "shared"
     assert list(fsck.check(two.store)) == []
@@ -297,7 +289,7 @@ def test_who_logs_meanwhile_loses_nothing_and_brings_nothing_back(own_home: Path
     assert {"ann.txt", "other.txt"}.isdisjoint(path for each in rows for path in named(scene, each))
     assert scene.indexes("stream") == list(range(said.count("logged stream\n")))
     assert b"about ann" not in stored(scene)
-    assert erasing_check.verify(store, request_id).findings == ()
+    assert checking.verify(store, request_id).findings == ()
     assert list(fsck.check(store)) == []
     store.ledger.close()
 

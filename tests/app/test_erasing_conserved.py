@@ -8,9 +8,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from muniment.app import approvals, data_subjects, directory, requests
-from muniment.app.download import manifest_of
-from muniment.app.erasing import Eraser
+from muniment.app import approvals, directory
+from muniment.app.erasing import data_subjects, requests
+from muniment.app.erasing.executing import Eraser
+from muniment.app.files.download import manifest_of
 from muniment.domain.approval import Act
 from muniment.domain.request import Exemption, Right, Verdict
 from muniment.domain.values import Role

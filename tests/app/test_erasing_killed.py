@@ -13,23 +13,12 @@ from typing import Final
 
 import pytest
 
-from muniment.app import (
-    approvals,
-    certificate,
-    clock,
-    collect,
-    data_subjects,
-    directory,
-    erasing_check,
-    fsck,
-    leases,
-    requests,
-    runs,
-    scan,
-)
-from muniment.app.condemning import CONDEMNED
-from muniment.app.drill_world import file_of, log_files
-from muniment.app.erasing import Eraser, Step
+from muniment.app import approvals, clock, directory, fsck, leases, runs, scan
+from muniment.app.collecting import collect
+from muniment.app.collecting.condemning import CONDEMNED
+from muniment.app.drill.world import file_of, log_files
+from muniment.app.erasing import certificate, checking, data_subjects, requests
+from muniment.app.erasing.executing import Eraser, Step
 from muniment.app.store import Store
 from muniment.domain.approval import Act
 from muniment.domain.data_subject import TargetKind
@@ -102,7 +91,7 @@ def erase(
         points.arm()
     row = Eraser(store, request_id, after=after or (lambda _: None)).execute()
     if row.stage == "executed":
-        assert erasing_check.verify(store, request_id).findings == ()
+        assert checking.verify(store, request_id).findings == ()
     certificate.issue(store, request_id)
     if points is not None:
         (home.parent / "points").write_text(str(-points.left))

@@ -13,8 +13,10 @@ from attrs import evolve, frozen
 
 from muniment.adapters.blobs.packs import PackedBlobStore, PackIndex
 from muniment.adapters.blobs.s3 import S3ObjectStore
-from muniment.app import certificate, clock, collect, data_subjects, directory, erasing_check, fsck, requests
-from muniment.app.erasing import Eraser
+from muniment.app import clock, directory, fsck
+from muniment.app.collecting import collect
+from muniment.app.erasing import certificate, checking, data_subjects, requests
+from muniment.app.erasing.executing import Eraser
 from muniment.domain.data_subject import TargetKind
 from muniment.domain.errors import StorageError
 from muniment.domain.rows import DisposalRow, RequestRow, ResidualRow
@@ -58,7 +60,7 @@ class Bucket:
         """Erase, verify and certify."""
         row = Eraser(self.scene.store, request_id).execute()
         if row.stage == "executed":
-            assert erasing_check.verify(self.scene.store, request_id).findings == ()
+            assert checking.verify(self.scene.store, request_id).findings == ()
         return certificate.issue(self.scene.store, request_id)
 
     def told(self, request_id: str) -> dict[str, Any]:

@@ -11,25 +11,12 @@ from typing import Final
 import pytest
 from attrs import frozen
 
-from muniment.app import (
-    approvals,
-    catalog,
-    certificate,
-    config,
-    data_subjects,
-    directory,
-    doctor,
-    download,
-    erasing_check,
-    erasures,
-    fence,
-    fsck,
-    projector,
-    requests,
-)
+from muniment.app import approvals, catalog, config, directory, doctor, fence, fsck, projector
 from muniment.app.bootstrap import open_store
-from muniment.app.drill_world import file_of, log_files
-from muniment.app.erasing import Eraser
+from muniment.app.drill.world import file_of, log_files
+from muniment.app.erasing import certificate, checking, data_subjects, erasures, requests
+from muniment.app.erasing.executing import Eraser
+from muniment.app.files import download
 from muniment.app.store import Store
 from muniment.app.subjects import address
 from muniment.domain.approval import Act
@@ -80,7 +67,7 @@ class World:
     def erase(self, request_id: str) -> None:
         store = self.opened()
         Eraser(store, request_id).execute()
-        assert erasing_check.verify(store, request_id).findings == ()
+        assert checking.verify(store, request_id).findings == ()
         certificate.issue(store, request_id)
         close(store)
 

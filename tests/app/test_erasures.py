@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from muniment.app import approvals, catalog, certificate, data_subjects, directory, download, erasing_check, erasures
-from muniment.app import requests as asking
-from muniment.app.drill import DATABASES, copy_store
-from muniment.app.drill_world import file_of, log_files
-from muniment.app.erasing import Eraser, Step
+from muniment.app import approvals, catalog, directory
+from muniment.app.drill.drill import DATABASES, copy_store
+from muniment.app.drill.world import file_of, log_files
+from muniment.app.erasing import certificate, checking, data_subjects, erasures
+from muniment.app.erasing import requests as asking
+from muniment.app.erasing.executing import Eraser, Step
+from muniment.app.files import download
 from muniment.app.noted import NOTES, noted
 from muniment.app.store import Store
 from muniment.app.subjects import address
@@ -56,7 +58,7 @@ def approved(home: Path) -> tuple[Store, str]:
 def erased(home: Path) -> str:
     store, request_id = approved(home)
     Eraser(store, request_id).execute()
-    erasing_check.verify(store, request_id)
+    checking.verify(store, request_id)
     certificate.issue(store, request_id)
     store.ledger.close()
     return request_id

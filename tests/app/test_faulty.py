@@ -16,8 +16,9 @@ from muniment.adapters.blobs.fsspec import FsspecObjectStore
 from muniment.adapters.blobs.local import LocalObjectStore
 from muniment.adapters.blobs.memory import MemoryBlobStore
 from muniment.adapters.blobs.packs import PackedBlobStore, PackIndex
-from muniment.app import collect, fsck, leases
-from muniment.app.download import download
+from muniment.app import fsck, leases
+from muniment.app.collecting import collect
+from muniment.app.files.download import download
 from muniment.domain.errors import MunimentError
 from muniment.domain.ports import BlobStore, ObjectStore
 from muniment.domain.rows import VersionRow

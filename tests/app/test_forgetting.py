@@ -9,7 +9,8 @@ from typing import Final
 import pytest
 
 import muniment
-from muniment.app import bootstrap, catalog, collect, lifecycle, names, scrub
+from muniment.app import bootstrap, catalog, lifecycle, names, scrub
+from muniment.app.collecting import collect
 from muniment.app.config import load
 from muniment.app.personal import personal_slots
 from muniment.app.scan import scan

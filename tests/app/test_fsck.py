@@ -10,18 +10,8 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from muniment.app import (
-    bootstrap,
-    catalog,
-    collect,
-    config,
-    fsck,
-    lifecycle,
-    link_artifact,
-    log_artifact,
-    manifests,
-    registries,
-)
+from muniment.app import bootstrap, catalog, config, fsck, lifecycle, link_artifact, log_artifact, manifests, registries
+from muniment.app.collecting import collect
 from muniment.app.transact import Request, new_id
 from muniment.domain.alias import AliasMoved
 from muniment.domain.errors import NotFoundError

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from muniment.app import reference
 from muniment.app.bootstrap import open_store
 from muniment.app.config import load
-from muniment.app.staging import Staging
+from muniment.app.files import reference
+from muniment.app.files.staging import Staging
 from muniment.app.store import Store
 from muniment.domain.errors import InvalidValueError
 from muniment.domain.values import Digest

@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from muniment.app import clock, directory, history, lifecycle, link_artifact, registries, runs
+from muniment.app import clock, directory, lifecycle, link_artifact, registries, runs
 from muniment.app.lifecycle import Edits
 from muniment.app.listing import Paging
+from muniment.app.telling import history
 from muniment.domain.errors import InvalidValueError, RuleError
 from muniment.domain.registry import MemberKind
 from muniment.domain.team import TtlSetters

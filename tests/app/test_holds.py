@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 from attrs import evolve
 
-from muniment.app import approvals, collect, directory, holds, lifecycle, registries
+from muniment.app import approvals, directory, holds, lifecycle, registries
+from muniment.app.collecting import collect
 from muniment.domain.approval import Act
 from muniment.domain.errors import (
     ApprovalNeededError,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from muniment.app import data_subjects, impact, log_artifact, runs
+from muniment.app import impact, log_artifact, runs
+from muniment.app.erasing import data_subjects
 from muniment.app.impact import State
 from muniment.app.labels import Labels
 from muniment.app.reports import making, named

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from muniment.app import collect, leases
+from muniment.app import leases
+from muniment.app.collecting import collect
 from muniment.app.leases import LASTING, LEASE, Lease
 from muniment.domain.errors import LeaseExpiredError
 from tests.app.scene import SECOND, Scene

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from muniment.app import catalog, collect, directory, lifecycle, registries
+from muniment.app import catalog, directory, lifecycle, registries
+from muniment.app.collecting import collect
 from muniment.app.lifecycle import Edits
 from muniment.domain.errors import (
     AliasMovedMeanwhileError,

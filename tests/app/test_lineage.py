@@ -5,8 +5,9 @@ import time
 
 import pytest
 
-from muniment.app import lifecycle, lineage, link_artifact
-from muniment.app.lineage_forms import to_dot, to_json, to_mermaid, tree
+from muniment.app import lifecycle, link_artifact
+from muniment.app.telling import lineage
+from muniment.app.telling.lineage_forms import to_dot, to_json, to_mermaid, tree
 from muniment.domain.errors import NotFoundError
 from muniment.domain.values import VersionId
 from tests.app.story import Story

@@ -8,7 +8,8 @@ import pytest
 
 import muniment as wandb
 from muniment.adapters.blobs.local import LocalObjectStore
-from muniment.app import bootstrap, collect, config, fsck
+from muniment.app import bootstrap, config, fsck
+from muniment.app.collecting import collect
 from muniment.app.store import Store
 from muniment.domain.errors import CorruptError
 from muniment.domain.ports import ObjectSource

@@ -8,23 +8,13 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from muniment.app import (
-    collect,
-    condemning,
-    directory,
-    doctor,
-    drafts,
-    fsck,
-    leases,
-    lifecycle,
-    reference,
-    stats,
-    storage,
-)
+from muniment.app import directory, doctor, drafts, fsck, leases, lifecycle, stats, storage
+from muniment.app.collecting import collect, condemning
+from muniment.app.files import reference
+from muniment.app.files.staging import Staged, Staging
 from muniment.app.log_artifact import PlaceMovedError, log
 from muniment.app.manifests import Removed
 from muniment.app.places import OWN, TeamBlobs, mark
-from muniment.app.staging import Staged, Staging
 from muniment.app.upload import log_contents, rescue, rescue_at, upload
 from muniment.domain.errors import CorruptError, InvalidValueError, NotFoundError, PermissionDeniedError, StorageError
 from muniment.domain.ports import BlobResult, BlobSource
@@ -121,7 +111,7 @@ def test_a_version_made_from_an_earlier_one_brings_along_what_it_keeps(placed: P
 
 
 def placed_digest(placed: Placed, text: str, path: str) -> str:
-    from muniment.app.download import manifest_of  # noqa: PLC0415 (used by few tests)
+    from muniment.app.files.download import manifest_of  # noqa: PLC0415 (used by few tests)
 
     entry = manifest_of(placed.store, placed.find(text)).get(path)
     assert entry is not None

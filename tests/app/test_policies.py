@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 
-from muniment.app import approvals, collect, directory, lifecycle, policies, retention, runs
+from muniment.app import approvals, directory, lifecycle, policies, retention, runs
+from muniment.app.collecting import collect
 from muniment.domain.approval import Act
 from muniment.domain.errors import (
     ApprovalNeededError,

@@ -153,7 +153,7 @@ def test_what_was_deleted_is_left_out(chain: Scene) -> None:
 def test_a_lineage_that_is_too_large_is_refused_unless_steps_are_given(
     chain: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("muniment.app.lineage.DEPTH", 1)
+    monkeypatch.setattr("muniment.app.telling.lineage.DEPTH", 1)
     with pytest.raises(InvalidValueError, match="say how many steps to go"):
         lineage_ttl.set_ttl(chain.store, chain.find("net"), Ttl.after(DAY), "up")
     assert ttls(chain)["net"] is None

@@ -16,14 +16,15 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from muniment.app import bootstrap, catalog, collect, config, directory, fsck, lifecycle, migrate
-from muniment.app.download import download, verify_folder, verify_stored
+from muniment.app import bootstrap, catalog, config, directory, fsck, lifecycle, migrate
+from muniment.app.collecting import collect
+from muniment.app.files.download import download, verify_folder, verify_stored
+from muniment.app.files.reading import SMALL
+from muniment.app.files.staging import Staging
 from muniment.app.log_artifact import Draft
 from muniment.app.manifests import Manifest, Written
 from muniment.app.manifests import read as read_manifest
 from muniment.app.progress import SILENT, Bar
-from muniment.app.reading import SMALL
-from muniment.app.staging import Staging
 from muniment.app.store import Store
 from muniment.app.upload import log_contents
 from muniment.domain.rows import VersionRow

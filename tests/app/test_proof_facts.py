@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from muniment.app import registries
-from muniment.app.facts import FactFile, prove_fact
+from muniment.app.proving.facts import FactFile, prove_fact
 from muniment.domain.errors import InvalidValueError
 from tests.app.exported import tell
 from tests.app.scene import Scene

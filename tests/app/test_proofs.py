@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from muniment.adapters import signing
-from muniment.app import canonical, checkpoints, registries
-from muniment.app.entries import EntryFile, prove_entry
-from muniment.app.facts import FactFile, prove_fact
-from muniment.app.proofs import Prover, prove_consistency, prove_event, shown
-from muniment.app.verifying import Trust, verify, verify_consistency
+from muniment.app import canonical, registries
+from muniment.app.proving import checkpoints
+from muniment.app.proving.entries import EntryFile, prove_entry
+from muniment.app.proving.facts import FactFile, prove_fact
+from muniment.app.proving.proofs import Prover, prove_consistency, prove_event, shown
+from muniment.app.proving.verifying import Trust, verify, verify_consistency
 from muniment.domain import base64
 from muniment.domain.checkpoint import Checkpoint, SignedNote, log_name
 from muniment.domain.errors import (

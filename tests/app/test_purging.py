@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from muniment.app import catalog, collect, lifecycle, purging, residuals
-from muniment.app.disposal import dispose
-from muniment.app.download import download
+from muniment.app import catalog, lifecycle
+from muniment.app.collecting import collect, purging, residuals
+from muniment.app.collecting.disposal import dispose
+from muniment.app.files.download import download
 from muniment.app.transact import Request
 from muniment.domain import version as versions
 from muniment.domain.errors import GoneError, StillThereError, StorageError, VersionHeldError

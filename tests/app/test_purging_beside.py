@@ -7,8 +7,9 @@ from collections.abc import Callable
 import pytest
 from attrs import evolve
 
-from muniment.app import approvals, collect, directory, fsck, holds, lifecycle, purging, upload
-from muniment.app.condemning import CONDEMNED
+from muniment.app import approvals, directory, fsck, holds, lifecycle, upload
+from muniment.app.collecting import collect, purging
+from muniment.app.collecting.condemning import CONDEMNED
 from muniment.app.log_artifact import PARTS
 from muniment.app.places import OWN
 from muniment.app.reach import reach
@@ -55,7 +56,7 @@ def test_a_hold_that_came_after_the_version_was_let_go_keeps_its_bytes_all_the_s
 
 
 def test_a_hold_that_came_between_two_batches_keeps_the_rest(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("muniment.app.disposal.BATCH", 1)
+    monkeypatch.setattr("muniment.app.collecting.disposal.BATCH", 1)
     logged = scene.log("images", {str(number): f"file {number}" for number in range(5)})
     scene.delete("images:v0", delete_aliases=True)
     scene.pass_time(GRACE + SECOND)
@@ -149,7 +150,7 @@ def kill() -> None:
 def test_killed_before_any_batch_the_next_collection_ends_well(
     scene: Scene, batches: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("muniment.app.disposal.BATCH", 1)
+    monkeypatch.setattr("muniment.app.collecting.disposal.BATCH", 1)
     ids = [due(scene, content=text) for text in ("one", "two")]
     kept = scene.log("images", "kept")
     counts = [0]

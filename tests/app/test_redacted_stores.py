@@ -12,15 +12,16 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from muniment.adapters import signing
-from muniment.app import bootstrap, clock, diff, history, lineage, listing, replay, stats
+from muniment.app import bootstrap, clock, listing, replay, stats
 from muniment.app import fsck as checking
 from muniment.app.config import load
-from muniment.app.differences import between
 from muniment.app.log_artifact import Draft, log
 from muniment.app.migrate import ledger as carry
-from muniment.app.proofs import Prover, shown
+from muniment.app.proving.proofs import Prover, shown
+from muniment.app.proving.verifying import Trust, verify
 from muniment.app.store import Store
-from muniment.app.verifying import Trust, verify
+from muniment.app.telling import diff, history, lineage
+from muniment.app.telling.differences import between
 from muniment.domain.rows import ROWS, ArtifactRow, ProjectRow, RegistryRow, VersionRow
 from tests.acts import Acts, digest_of, story
 from tests.app.test_replay import build, opened

@@ -14,8 +14,8 @@ import pytest
 from attrs import frozen
 
 from muniment.app import bootstrap, config, lifecycle
-from muniment.app.download import download, manifest_of, open_entry
-from muniment.app.reference import reference_to, resolve, sources
+from muniment.app.files.download import download, manifest_of, open_entry
+from muniment.app.files.reference import reference_to, resolve, sources
 from muniment.app.store import Store
 from muniment.domain.errors import (
     CorruptError,

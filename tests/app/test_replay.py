@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from muniment.app import bootstrap, directory, history, lifecycle, lineage, pointers, replay
+from muniment.app import bootstrap, directory, lifecycle, pointers, replay
 from muniment.app.config import Config, load
-from muniment.app.differences import between
 from muniment.app.migrate import Movable
 from muniment.app.sdk import session
 from muniment.app.store import Store
+from muniment.app.telling import history, lineage
+from muniment.app.telling.differences import between
 from muniment.domain.errors import CorruptError, InvalidValueError, NotFoundError, ReadOnlyError
 from muniment.domain.ports import SlotDraft
 from muniment.domain.rows import ROWS, RunRow, VersionRow

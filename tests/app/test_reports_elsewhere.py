@@ -11,14 +11,15 @@ from typing import Any
 import pytest
 from attrs import evolve, frozen
 
-from muniment.app import bootstrap, certificate, data_subjects, directory, erasing_check, migrate, replay, reports, runs
+from muniment.app import bootstrap, directory, migrate, replay, reports, runs
 from muniment.app.config import Config
-from muniment.app.differences import between
+from muniment.app.erasing import certificate, checking, data_subjects
 from muniment.app.migrate import Movable
 from muniment.app.reports import making
 from muniment.app.reports.making import FORMATS, Wanted
 from muniment.app.reports.shape import About, Report
 from muniment.app.store import Store
+from muniment.app.telling.differences import between
 from muniment.domain.data_subject import TargetKind
 from muniment.domain.values import Role, RunId
 from tests.acts import story
@@ -45,7 +46,7 @@ def _happen(scene: Scene) -> dict[About, str]:
     version_id = scene.log("people", {"ann.txt": "ann", "bob.txt": "bob"}, "gold").version_id
     data_subjects.attach_entries(scene.store, ann(scene), version_id, ["ann.txt"])
     request_id = erase(scene)
-    erasing_check.verify(scene.store, request_id)
+    checking.verify(scene.store, request_id)
     certificate.issue(scene.store, request_id)
     person = data_subjects.register(scene.store, "Jane Doe, 1970").subject_id
     faces = [scene.log("faces", f"face {number}").version_id for number in range(3)]

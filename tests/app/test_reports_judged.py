@@ -13,7 +13,8 @@ from typing import Any, Final
 import duckdb
 import pytest
 
-from muniment.app import bootstrap, config, data_subjects, reports, requests
+from muniment.app import bootstrap, config, reports
+from muniment.app.erasing import data_subjects, requests
 from muniment.app.reports import making
 from muniment.app.reports.making import FORMATS, Wanted
 from muniment.app.reports.shape import About, Kind, Report, Sheet, Total

@@ -9,7 +9,8 @@ from subprocess import run
 
 import pytest
 
-from muniment.app import activities, data_subjects, reports, requests, runs
+from muniment.app import activities, reports, runs
+from muniment.app.erasing import data_subjects, requests
 from muniment.app.reports import making
 from muniment.app.reports.making import FORMATS, Wanted
 from muniment.domain.data_subject import TargetKind

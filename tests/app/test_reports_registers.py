@@ -8,21 +8,8 @@ from typing import Any
 
 import pytest
 
-from muniment.app import (
-    activities,
-    approvals,
-    certificate,
-    data_subjects,
-    directory,
-    erasing_check,
-    holds,
-    lifecycle,
-    pointers,
-    policies,
-    reports,
-    requests,
-    runs,
-)
+from muniment.app import activities, approvals, directory, holds, lifecycle, pointers, policies, reports, runs
+from muniment.app.erasing import certificate, checking, data_subjects, requests
 from muniment.app.reports import making
 from muniment.app.reports.making import Wanted
 from muniment.app.transact import Request, new_id
@@ -319,7 +306,7 @@ def test_a_request_without_a_certificate_says_so_in_an_empty_sheet(scene: Scene,
 
 def test_the_report_of_an_erasure_holds_the_certificate_as_it_was_issued(two: Scene, tmp_path: Path) -> None:
     request_id = erase(two)
-    erasing_check.verify(two.store, request_id)
+    checking.verify(two.store, request_id)
     certificate.issue(two.store, request_id)
     folder = tmp_path / "out"
     making.bundle(two.store, reports.named("R10"), Wanted(("jsonl", "html"), about=request_id), folder)

@@ -6,7 +6,8 @@ from functools import partial
 
 import pytest
 
-from muniment.app import approvals, clock, data_subjects, directory, requests, runs
+from muniment.app import approvals, clock, directory, runs
+from muniment.app.erasing import data_subjects, requests
 from muniment.domain.approval import Act
 from muniment.domain.data_subject import TargetKind
 from muniment.domain.errors import ApprovalNeededError, InvalidValueError, NotFoundError, PermissionDeniedError

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 from attrs import evolve
 
-from muniment.app import collect, directory, holds, policies, registries, retention
+from muniment.app import directory, holds, policies, registries, retention
+from muniment.app.collecting import collect
 from muniment.app.retention import Book
 from muniment.domain.errors import InvalidValueError, NotFoundError
 from muniment.domain.hold import HoldKind, ScopeKind

@@ -11,10 +11,11 @@ from attrs import evolve
 from muniment.adapters.blobs.local import LocalObjectStore
 from muniment.adapters.blobs.packs import PackedBlobStore, PackIndex
 from muniment.adapters.ledger.codec import WIRE_NAMES
-from muniment.app import approvals, collect, directory, fsck, holds, runs
+from muniment.app import approvals, directory, fsck, holds, runs
 from muniment.app.catalog import Found
-from muniment.app.download import download, manifest_of, open_entry
-from muniment.app.reference import resolve
+from muniment.app.collecting import collect
+from muniment.app.files.download import download, manifest_of, open_entry
+from muniment.app.files.reference import resolve
 from muniment.domain.approval import Act
 from muniment.domain.errors import (
     CorruptError,

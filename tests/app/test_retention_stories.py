@@ -12,7 +12,8 @@ from attrs import define, evolve
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from muniment.app import catalog, collect, directory, holds, lifecycle, policies, registries, retention, runs
+from muniment.app import catalog, directory, holds, lifecycle, policies, registries, retention, runs
+from muniment.app.collecting import collect
 from muniment.app.retention import Book
 from muniment.domain.errors import HeldError, MunimentError, NotFoundError, VersionDeletedError
 from muniment.domain.hold import HoldKind, ScopeKind

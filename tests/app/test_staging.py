@@ -18,10 +18,10 @@ from attrs import evolve
 
 from muniment.app import bootstrap, config
 from muniment.app.disk import writing
-from muniment.app.reading import BATCH_FILES, SMALL
-from muniment.app.staging import Staged, Staging, reclaim
+from muniment.app.files.reading import BATCH_FILES, SMALL
+from muniment.app.files.staging import Staged, Staging, reclaim
+from muniment.app.files.walking import walk
 from muniment.app.store import Store
-from muniment.app.walking import walk
 from muniment.domain.errors import (
     ConflictError,
     InvalidNameError,

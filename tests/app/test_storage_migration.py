@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from attrs import define, evolve
 
-from muniment.app import collect, condemning, directory, drafts, fsck, leases, lifecycle, storage_migration
+from muniment.app import directory, drafts, fsck, leases, lifecycle, storage_migration
 from muniment.app.bootstrap import open_blobs
+from muniment.app.collecting import collect, condemning
 from muniment.app.config import load
+from muniment.app.files.staging import Staging
 from muniment.app.places import Places, mark
 from muniment.app.progress import Bar
-from muniment.app.staging import Staging
 from muniment.app.storage_migration import Carried, Planned, migrate, migrate_own, plan
 from muniment.domain.errors import CorruptError, InvalidValueError, PermissionDeniedError, StorageError
 from muniment.domain.ports import BlobResult, BlobSource

@@ -13,7 +13,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from muniment.app import collect, fsck, leases, lifecycle
+from muniment.app import fsck, leases, lifecycle
+from muniment.app.collecting import collect
 from muniment.app.places import Places
 from muniment.app.storage_migration import migrate
 from muniment.domain.ports import BlobResult

@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 import muniment as wandb
 from muniment.app import bootstrap, config, telemetry
 from muniment.app.cli import main
-from muniment.app.drill import Drill
+from muniment.app.drill.drill import Drill
 from muniment.app.store import Store
 from muniment.domain.errors import MunimentError, NotFoundError, StorageError
 from tests.app.contents import log

@@ -10,13 +10,15 @@ from pathlib import Path
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from muniment.app import collect, directory, fsck, lifecycle, reference, storage
+from muniment.app import directory, fsck, lifecycle, storage
 from muniment.app.bootstrap import open_cache, open_store
 from muniment.app.catalog import Found
+from muniment.app.collecting import collect
+from muniment.app.collecting.disposal import dispose
 from muniment.app.config import load
-from muniment.app.disposal import dispose
-from muniment.app.download import checkout, download, manifest_of, open_entry, verify_stored
-from muniment.app.reading import SMALL
+from muniment.app.files import reference
+from muniment.app.files.download import checkout, download, manifest_of, open_entry, verify_stored
+from muniment.app.files.reading import SMALL
 from muniment.app.storage_migration import migrate
 from muniment.app.store import Store
 from muniment.domain.errors import CorruptError, MunimentError, NotFoundError

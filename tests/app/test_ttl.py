@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from muniment.app import collect, directory, holds, lifecycle, policies
+from muniment.app import directory, holds, lifecycle, policies
+from muniment.app.collecting import collect
 from muniment.app.retention import Book
 from muniment.domain.errors import InvalidValueError, PermissionDeniedError
 from muniment.domain.hold import HoldKind, ScopeKind

@@ -11,12 +11,13 @@ from typing import Any, cast
 import pytest
 from attrs import evolve, frozen
 
-from muniment.app import bootstrap, catalog, collect, condemning, config, directory, leases, manifests, names
+from muniment.app import bootstrap, catalog, config, directory, leases, manifests, names
 from muniment.app.catalog import Found
-from muniment.app.download import manifest_of
+from muniment.app.collecting import collect, condemning
+from muniment.app.files.download import manifest_of
+from muniment.app.files.staging import POLICIES, Staged, Staging
 from muniment.app.log_artifact import Draft, Logged
 from muniment.app.manifests import Removed, Written
-from muniment.app.staging import POLICIES, Staged, Staging
 from muniment.app.store import Store
 from muniment.app.upload import log_contents, rescue, upload
 from muniment.domain.errors import CorruptError, InvalidNameError, LeaseExpiredError, NotFoundError, StorageError

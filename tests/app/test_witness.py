@@ -12,9 +12,10 @@ from attrs import evolve
 from muniment.adapters import signing
 from muniment.adapters.key_file import overwrite
 from muniment.adapters.witness_folder import WitnessFolder, newest_note
-from muniment.app import bootstrap, checkpoints, config, fsck, keys, registries, rollback, witness
-from muniment.app.proofs import Prover, prove_consistency, prove_event
-from muniment.app.verifying import Trust, verify
+from muniment.app import bootstrap, config, fsck, registries
+from muniment.app.proving import checkpoints, keys, rollback, witness
+from muniment.app.proving.proofs import Prover, prove_consistency, prove_event
+from muniment.app.proving.verifying import Trust, verify
 from muniment.domain.checkpoint import Checkpoint, SignedNote, log_name
 from muniment.domain.errors import (
     ConflictError,

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
-from muniment.app import bootstrap, collect, config, fsck, leases, manifests
-from muniment.app.condemning import CONDEMNED
+from muniment.app import bootstrap, config, fsck, leases, manifests
+from muniment.app.collecting import collect
+from muniment.app.collecting.condemning import CONDEMNED
 from muniment.app.places import OWN
 from muniment.app.reach import reach
 from muniment.app.store import Store

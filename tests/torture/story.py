@@ -22,21 +22,18 @@ from muniment.app import (
     approvals,
     bootstrap,
     catalog,
-    certificate,
     clock,
-    collect,
     config,
-    data_subjects,
     directory,
-    erasing_check,
     lifecycle,
     link_artifact,
     migrate,
     names,
-    requests,
 )
 from muniment.app.catalog import Found
-from muniment.app.erasing import Eraser
+from muniment.app.collecting import collect
+from muniment.app.erasing import certificate, checking, data_subjects, requests
+from muniment.app.erasing.executing import Eraser
 from muniment.app.sdk import session
 from muniment.app.store import Store
 from muniment.domain.approval import Act as Approved
@@ -267,7 +264,7 @@ def _erase_one(number: int, teller: _Teller, chance: random.Random) -> None:
 def finish(store: Store, request_id: str) -> None:
     """Lead an erasure that was decided to its certificate."""
     Eraser(store, request_id).execute()
-    found = erasing_check.verify(store, request_id)
+    found = checking.verify(store, request_id)
     assert not found.findings, found.findings
     certificate.issue(store, request_id)
 

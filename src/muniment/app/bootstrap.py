@@ -14,11 +14,12 @@ from urllib.parse import unquote, urlsplit
 from attrs import evolve
 
 from muniment.adapters.references.by_scheme import ReferencesByScheme, is_known_to_fsspec
-from muniment.app import clock, logs, noted, replay, rollback, scrub, telemetry
+from muniment.app import clock, logs, noted, replay, scrub, telemetry
 from muniment.app.config import Config
 from muniment.app.directory import enter
 from muniment.app.places import Places
 from muniment.app.projections import FOLDS
+from muniment.app.proving import rollback
 from muniment.app.store import Store
 from muniment.domain.checkpoint import log_name
 from muniment.domain.errors import InvalidValueError, NotFoundError, ReadOnlyError, StorageError, SubjectErasedError
@@ -96,7 +97,7 @@ def open_store(config: Config, *, source: str = "sdk", erasing_again: bool = Fal
 
 def _require_erased(store: Store) -> None:
     """Refuse a store in which something is back that was erased."""
-    from muniment.app import erasures  # noqa: PLC0415 (loaded where anything was ever erased)
+    from muniment.app.erasing import erasures  # noqa: PLC0415 (loaded where anything was ever erased)
 
     lines = erasures.undone(store)
     if lines:

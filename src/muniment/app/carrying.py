@@ -11,7 +11,7 @@ from typing import Final, Self
 
 from attrs import define, field
 
-from muniment.app.staging import Staging
+from muniment.app.files.staging import Staging
 from muniment.app.store import Store
 from muniment.domain.ports import BlobSource, BlobStore
 from muniment.domain.values import Digest

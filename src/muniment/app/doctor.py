@@ -18,9 +18,9 @@ from attrs import evolve, frozen
 
 from muniment.app import clock, projector
 from muniment.app.config import Config
+from muniment.app.files.staging import leftovers
 from muniment.app.places import probe
 from muniment.app.reach import sites
-from muniment.app.staging import leftovers
 from muniment.app.store import Store
 from muniment.app.transact import new_id
 from muniment.domain.errors import CorruptError, MunimentError

@@ -8,10 +8,10 @@ from hashlib import sha256
 from attrs import evolve, frozen
 
 from muniment.app import catalog, leases, manifests
+from muniment.app.files.staging import Staged
 from muniment.app.log_artifact import PARTS, Draft, Logged, require_place
 from muniment.app.manifests import Manifest, Removed, Written
 from muniment.app.progress import SILENT, Progress
-from muniment.app.staging import Staged
 from muniment.app.store import Store
 from muniment.app.transact import Steps, new_id
 from muniment.app.upload import log_contents, upload

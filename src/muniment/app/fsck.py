@@ -7,10 +7,11 @@ from hashlib import sha256
 
 from attrs import frozen
 
-from muniment.app import catalog, checkpoints, lost_values, manifests, projector, redaction, replay
+from muniment.app import catalog, lost_values, manifests, projector, redaction, replay
 from muniment.app.personal import personal_slots
 from muniment.app.places import OWN_NAME, Kept, lost_from
 from muniment.app.progress import SILENT, Progress
+from muniment.app.proving import checkpoints
 from muniment.app.reach import Reach, Teams, sites
 from muniment.app.store import Store
 from muniment.domain.errors import MunimentError, NotFoundError

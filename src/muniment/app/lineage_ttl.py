@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from muniment.app import catalog, lifecycle, lineage, previews, trial
+from muniment.app import catalog, lifecycle, previews, trial
 from muniment.app.catalog import Found
 from muniment.app.lifecycle import Edits
 from muniment.app.previews import Difference
 from muniment.app.store import Store
+from muniment.app.telling import lineage
 from muniment.app.transact import Request, Steps
 from muniment.domain.errors import InvalidValueError
 from muniment.domain.rows import VersionRow

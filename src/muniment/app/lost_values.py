@@ -7,8 +7,8 @@ from typing import Final
 
 import attrs
 
-from muniment.app import erasing_said
-from muniment.app.data_subjects import attached, whole_versions
+from muniment.app.erasing import wordings
+from muniment.app.erasing.data_subjects import attached, whole_versions
 from muniment.app.store import Store
 from muniment.domain.data_subject import Standing
 from muniment.domain.ports import Recorded
@@ -42,7 +42,7 @@ def _erased(store: Store) -> tuple[set[str], set[SlotId]]:
         for row in store.views.select(DataSubjectRow, standing=standing.value, order="registered_at"):
             found = attached(store.views, row.subject_id)
             ids |= {row.subject_id, *(each.target for each in found.targets), *whole_versions(store.views, found)}
-            slots |= set(erasing_said.slots(store, row.subject_id))
+            slots |= set(wordings.slots(store, row.subject_id))
     return ids, slots
 
 

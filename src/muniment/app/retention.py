@@ -8,10 +8,11 @@ from typing import Final
 
 from attrs import define, evolve, field
 
-from muniment.app import approvals, clock, history, holds, usage
+from muniment.app import approvals, clock, holds, usage
 from muniment.app.reach import in_state
 from muniment.app.standing import Standing
 from muniment.app.store import Store
+from muniment.app.telling import history
 from muniment.app.transact import Request, Steps
 from muniment.domain import approval, retention
 from muniment.domain.approval import Act

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from muniment.app import staging
 from muniment.app.drafts import PART_LASTS
+from muniment.app.files import staging
 from muniment.app.log_artifact import PARTS
 from muniment.app.reach import sites
 from muniment.app.store import Store

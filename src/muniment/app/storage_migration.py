@@ -9,8 +9,9 @@ from typing import Final
 
 from attrs import define, evolve, field, frozen
 
-from muniment.app import collect, directory, disposal, leases, storage
+from muniment.app import directory, leases, storage
 from muniment.app.carrying import Carrier
+from muniment.app.collecting import collect, disposal
 from muniment.app.leases import Lease
 from muniment.app.places import OWN, OWN_NAME, TeamBlobs, folder_of
 from muniment.app.progress import SILENT, Progress

@@ -12,13 +12,13 @@ from attrs import define
 
 from muniment.app import fence, leases, manifests
 from muniment.app.carrying import Carrier
-from muniment.app.condemning import CONDEMNED, take_over
+from muniment.app.collecting.condemning import CONDEMNED, take_over
+from muniment.app.files.staging import Staged
 from muniment.app.leases import Lease
 from muniment.app.log_artifact import Draft, Logged, PlaceMovedError, log
 from muniment.app.manifests import Manifest, Removed, Written
 from muniment.app.places import OWN, mark
 from muniment.app.progress import SILENT, Progress
-from muniment.app.staging import Staged
 from muniment.app.store import Store
 from muniment.app.telemetry import traced
 from muniment.domain.errors import CorruptError, LeaseExpiredError, MunimentError, NotFoundError, StorageError

@@ -14,7 +14,7 @@ import pytest
 
 from muniment.app import bootstrap, exports, lifecycle, runs
 from muniment.app.config import load
-from muniment.app.download import download
+from muniment.app.files.download import download
 from muniment.app.transact import Request
 from muniment.domain import version as versions
 from muniment.domain.evidence import Check, Evidence, Method

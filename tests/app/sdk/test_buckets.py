@@ -16,8 +16,8 @@ import pytest
 
 import muniment
 from muniment.adapters.s3.client import S3Client
-from muniment.app import collect
 from muniment.app.bootstrap import open_blobs, open_cache, open_store
+from muniment.app.collecting import collect
 from muniment.app.config import load
 from muniment.app.sdk import session
 from muniment.domain.disposal import CopiesLeft, Hindrance

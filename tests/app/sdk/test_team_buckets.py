@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 import muniment
-from muniment.app import collect, directory, fsck, reference, storage
+from muniment.app import directory, fsck, storage
+from muniment.app.collecting import collect
+from muniment.app.files import reference
 from muniment.app.sdk import session
 from muniment.app.storage_migration import migrate
 from muniment.app.store import Store

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from muniment.app import erasing_check
 from muniment.app import scan as scanning
 from muniment.app.cli import asked
 from muniment.app.cli.frame import group, settings, show_now
 from muniment.app.cli.show import Many, Shown, Values, printable
 from muniment.app.cli.trying import dry_run_option
+from muniment.app.erasing import checking
 
 if TYPE_CHECKING:
     from muniment.app.store import Store
@@ -41,7 +41,7 @@ def scan(context: click.Context, canaries: tuple[str, ...], places: tuple[str, .
     zlib, gzip, bzip2, xz, zstd or zip compressed; what is encrypted cannot be found. The exit status is 1 if a word was
     found or something could not be read. Words are never printed.
     """
-    found = erasing_check.scan_for(asked.words(canaries), places)
+    found = checking.scan_for(asked.words(canaries), places)
     rows: list[Values] = [asdict(hit) for hit in found.hits]
     rows += [{"unread": text} for text in found.unread] + [{"note": text} for text in found.limits]
     *texts, total = scanning.lines(found)
@@ -60,7 +60,7 @@ def drill(context: click.Context) -> None:
     Words are planted in every input, looked for in every byte before and after, an old backup is put back, and what was
     erased is brought in again. It takes a few seconds and a folder of its own. The exit status is 1 if a step fails.
     """
-    from muniment.app.drill import Drill  # noqa: PLC0415 (only who asks pays for it)
+    from muniment.app.drill.drill import Drill  # noqa: PLC0415 (only who asks pays for it)
 
     with TemporaryDirectory(prefix="muniment-drill-") as folder:
         lines = list(Drill(Path(folder), _invented).run())
@@ -77,8 +77,8 @@ def erase_again(dry_run: bool) -> Shown:
 
     Until then such a store is not opened for anything else. Only an admin of the organization may.
     """
-    from muniment.app import erasures  # noqa: PLC0415 (only who asks pays for it)
     from muniment.app.bootstrap import open_store  # noqa: PLC0415
+    from muniment.app.erasing import erasures  # noqa: PLC0415 (only who asks pays for it)
 
     opened = open_store(settings(), source="cli", erasing_again=True)
     click.get_current_context().call_on_close(opened.ledger.close)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from muniment.app import differences
 from muniment.app.cli.frame import command, seq_at, store
 from muniment.app.cli.show import Many, Shown, Values, printable
 from muniment.app.store import Store
 from muniment.app.subjects import subject
+from muniment.app.telling import differences
 from muniment.domain.errors import NotFoundError
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from muniment.app import exports
-from muniment.app import lineage as lineages
 from muniment.app.cli.frame import as_of_option, command, seq_at, store
 from muniment.app.cli.show import Shown
+from muniment.app.telling import lineage as lineages
 
 
 @command(

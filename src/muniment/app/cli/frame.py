@@ -223,7 +223,7 @@ def project_of(opened: Store, text: str | None, at: int | None = None) -> Projec
 
 def seq_at(opened: Store, moment: str | None) -> int | None:
     """Return the seq that a moment means, ``None`` for now."""
-    from muniment.app.history import as_of  # noqa: PLC0415 (help needs none of it)
+    from muniment.app.telling.history import as_of  # noqa: PLC0415 (help needs none of it)
 
     return None if moment is None else as_of(opened, moment)
 

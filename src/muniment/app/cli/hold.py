@@ -6,13 +6,14 @@ from typing import Any
 
 import click
 
-from muniment.app import clock, data_subjects, holds, scopes
+from muniment.app import clock, holds, scopes
 from muniment.app.cli import asked
 from muniment.app.cli.asked import ONE_ID
 from muniment.app.cli.describe import Logins
 from muniment.app.cli.frame import group, store, texts
 from muniment.app.cli.show import Many, One, Shown, Values
 from muniment.app.cli.trying import acted_on, dry_run_option, tried
+from muniment.app.erasing import data_subjects
 from muniment.app.labels import Labels
 from muniment.app.store import Store
 from muniment.domain.hold import HoldKind, ScopeKind

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from muniment.app import keys
 from muniment.app.cli.frame import group, store
 from muniment.app.cli.show import One, Shown
 from muniment.app.cli.trying import dry_run_option
+from muniment.app.proving import keys
 
 
 @group(examples=("muniment key show", "muniment key rotate"))

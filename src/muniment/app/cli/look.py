@@ -11,7 +11,7 @@ from muniment.app import catalog, listing
 from muniment.app.cli import describe, frame
 from muniment.app.cli.frame import as_of_option, command, page_options, project_of, seq_at, store
 from muniment.app.cli.show import Many, One, Shown, Values, human_size, pairs, printable
-from muniment.app.download import manifest_of
+from muniment.app.files.download import manifest_of
 from muniment.app.listing import Paging
 from muniment.app.manifests import Difference
 from muniment.app.store import Store

@@ -9,12 +9,12 @@ from typing import Final
 
 import click
 
-from muniment.app import entries, facts, proofs, verifying
 from muniment.app import kit as kits
 from muniment.app.cli import asked
 from muniment.app.cli.frame import command, show_now, store
 from muniment.app.cli.show import Many, One, Shown, Values, printable
-from muniment.app.verifying import Trust, Verdict
+from muniment.app.proving import entries, facts, proofs, verifying
+from muniment.app.proving.verifying import Trust, Verdict
 from muniment.domain.errors import MunimentError
 from muniment.domain.fact import DECIDING
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import click
 
-from muniment.app import data_subjects, reports
+from muniment.app import reports
 from muniment.app.cli.asked import ONE_ID
 from muniment.app.cli.frame import command, seq_at, store
 from muniment.app.cli.show import Many, One, Shown
+from muniment.app.erasing import data_subjects
 from muniment.app.reports import making
 from muniment.app.reports.making import FORMATS, HTML, JSONL, TABLES, Wanted
 from muniment.app.reports.shape import Report

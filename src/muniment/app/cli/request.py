@@ -7,14 +7,15 @@ from typing import Any
 
 import click
 
-from muniment.app import certificate, clock, data_subjects, erasing_check, requests
-from muniment.app import erasing as erasing_
+from muniment.app import clock
 from muniment.app.cli import asked
 from muniment.app.cli.asked import ONE_ID
 from muniment.app.cli.frame import group, show_now, store, texts
 from muniment.app.cli.show import Many, One, Shown, Values
 from muniment.app.cli.trying import dry_run_option
-from muniment.app.scoping import Scope
+from muniment.app.erasing import certificate, checking, data_subjects, requests
+from muniment.app.erasing import executing as erasing_
+from muniment.app.erasing.scoping import Scope
 from muniment.app.store import Store
 from muniment.domain.request import Exemption, Right, Stage, Verdict
 from muniment.domain.rows import RequestRow
@@ -167,7 +168,7 @@ def verify(context: click.Context, id_: str, canaries: tuple[str, ...], places: 
         msg = "--in says where to look for words; give them with --canary"
         raise click.UsageError(msg)
     opened = store()
-    found = erasing_check.verify(opened, id_, canaries=asked.words(canaries), places=places or _places(opened))
+    found = checking.verify(opened, id_, canaries=asked.words(canaries), places=places or _places(opened))
     values = {"findings": list(found.findings), "bytes": found.scanned, "limits": list(found.limits)}
     text = "\n".join([*found.findings, *(f"note: {line}" for line in found.limits)])
     verdict = (
@@ -201,7 +202,7 @@ def erase(
         return
     row = erasing_.Eraser(opened, id_, wait).execute()
     if row.stage == Stage.EXECUTED.value:
-        found = erasing_check.verify(opened, id_, canaries=asked.words(canaries), places=_places(opened))
+        found = checking.verify(opened, id_, canaries=asked.words(canaries), places=_places(opened))
         if found.findings:
             show_now(context, One(_request(requests.request(opened.views, id_)), "\n".join(found.findings)))
             context.exit(1)

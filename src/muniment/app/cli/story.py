@@ -7,15 +7,15 @@ from collections.abc import Iterator
 import click
 
 from muniment.app import clock, pointers
-from muniment.app import history as histories
-from muniment.app import lineage as lineages
-from muniment.app import lineage_forms as forms
 from muniment.app.cli.frame import as_of_option, command, page_options, seq_at, store
 from muniment.app.cli.show import Many, One, Shown, Values, printable
 from muniment.app.listing import Paging
 from muniment.app.pointers import Pointer
 from muniment.app.store import Store
 from muniment.app.subjects import address, subject, version_or_run
+from muniment.app.telling import history as histories
+from muniment.app.telling import lineage as lineages
+from muniment.app.telling import lineage_forms as forms
 from muniment.domain.errors import NotFoundError
 from muniment.domain.rows import ArtifactRow, CollectionRow
 from muniment.domain.values import ArtifactId, CollectionId

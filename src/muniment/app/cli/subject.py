@@ -9,12 +9,13 @@ from pathlib import Path
 
 import click
 
-from muniment.app import clock, data_subjects, directory, scoping, subjects
+from muniment.app import clock, directory, subjects
 from muniment.app.cli import asked
 from muniment.app.cli.asked import ONE_ID, STDIN
 from muniment.app.cli.frame import group, store, texts
 from muniment.app.cli.show import Many, One, Shown, Values
 from muniment.app.cli.trying import acted_on, dry_run_option, tried
+from muniment.app.erasing import data_subjects, scoping
 from muniment.app.store import Store
 from muniment.domain.data_subject import Standing, TargetKind
 from muniment.domain.errors import InvalidValueError, NotFoundError

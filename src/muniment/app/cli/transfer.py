@@ -10,21 +10,22 @@ from secrets import token_hex
 
 import click
 
-from muniment.app import catalog, directory, reference, runs
+from muniment.app import catalog, directory, runs
 from muniment.app.catalog import Found
 from muniment.app.cli import describe, frame
 from muniment.app.cli.frame import command, store, watched
 from muniment.app.cli.show import One, Shown, counted, human_size
-from muniment.app.download import download, verify_folder, verify_stored
+from muniment.app.files import reference
+from muniment.app.files.download import download, verify_folder, verify_stored
+from muniment.app.files.staging import POLICIES, Policy, Staged, Staging
+from muniment.app.files.walking import unreadable, walk
 from muniment.app.log_artifact import Draft
 from muniment.app.manifests import Written
 from muniment.app.progress import Progress
 from muniment.app.runs import RunDraft
-from muniment.app.staging import POLICIES, Policy, Staged, Staging
 from muniment.app.store import Store
 from muniment.app.subjects import address
 from muniment.app.upload import log_contents
-from muniment.app.walking import unreadable, walk
 from muniment.domain.errors import InvalidNameError, NotFoundError, TypeRefusedError
 from muniment.domain.rows import ProjectRow, RunRow
 from muniment.domain.run import RunState

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import click
 
-from muniment.app import checkpoints, projector, trial
-from muniment.app import collect as collecting
 from muniment.app import fsck as checking
+from muniment.app import projector, trial
 from muniment.app.cli import asked
 from muniment.app.cli.frame import command, show_now, store, watched
 from muniment.app.cli.show import Many, One, Shown, Values, human_size, printable
-from muniment.app.collect import Plan, Report
+from muniment.app.collecting import collect as collecting
+from muniment.app.collecting.collect import Plan, Report
 from muniment.app.places import OWN_NAME
+from muniment.app.proving import checkpoints
 from muniment.domain.errors import StorageError
 from muniment.domain.policy import DAY
 

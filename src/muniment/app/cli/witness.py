@@ -7,12 +7,13 @@ from pathlib import Path
 
 import click
 
-from muniment.app import clock, rollback, verifying
-from muniment.app import witness as witnessing
+from muniment.app import clock
 from muniment.app.cli import asked
 from muniment.app.cli.asked import STDIN
 from muniment.app.cli.frame import group, store
 from muniment.app.cli.show import Many, One, Shown
+from muniment.app.proving import rollback, verifying
+from muniment.app.proving import witness as witnessing
 from muniment.domain.checkpoint import Checkpoint, SignedNote
 
 

@@ -8,12 +8,12 @@ from typing import Final, TypeAlias
 
 from attrs import frozen
 
-from muniment.app import lineage
 from muniment.app.exports import croissant, cyclonedx, datapackage, openlineage, prov
 from muniment.app.exports.facts import Facts
 from muniment.app.labels import Labels
 from muniment.app.store import Store
 from muniment.app.subjects import Subject, subject, version_or_run
+from muniment.app.telling import lineage
 from muniment.domain.errors import InvalidValueError, StorageError
 
 Write: TypeAlias = Callable[[Facts, Subject, int], Iterator[bytes]]

@@ -11,9 +11,9 @@ from typing import Final
 from attrs import frozen
 
 from muniment.app import manifests
-from muniment.app.download import open_entry
 from muniment.app.exports.facts import Facts, VersionFact
-from muniment.app.fetching import sha256_of
+from muniment.app.files.download import open_entry
+from muniment.app.files.fetching import sha256_of
 from muniment.app.store import Store
 from muniment.domain.errors import InvalidValueError
 from muniment.domain.manifest import Entry

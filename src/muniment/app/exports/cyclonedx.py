@@ -6,11 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Final
 
-from muniment.app import lineage
 from muniment.app.exports.contents import File, files
 from muniment.app.exports.facts import Facts, VersionFact, document, placeholder, time_of, uuid_of
-from muniment.app.lineage import LOGGED, REFERS, USED, Graph
 from muniment.app.subjects import Subject
+from muniment.app.telling import lineage
+from muniment.app.telling.lineage import LOGGED, REFERS, USED, Graph
 from muniment.domain.rows import TimelineRow
 from muniment.domain.values import Json
 

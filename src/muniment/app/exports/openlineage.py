@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from muniment.app import lineage
 from muniment.app.exports.facts import PRODUCER, Facts, RunFact, VersionFact, line, time_of, uuid_of
 from muniment.app.subjects import Subject
+from muniment.app.telling import lineage
 from muniment.domain.artifact import ArtifactCreated
 from muniment.domain.run import RunStarted, RunState
 from muniment.domain.values import Json, Micros

@@ -8,10 +8,10 @@ from typing import Final
 
 from attrs import define, field
 
-from muniment.app import lineage
 from muniment.app.exports.facts import Facts, RunFact, VersionFact, document, time_of
-from muniment.app.lineage import LINK, LINKED, LOGGED, REFERS, USED, Edge, Graph, Node
 from muniment.app.subjects import Subject
+from muniment.app.telling import lineage
+from muniment.app.telling.lineage import LINK, LINKED, LOGGED, REFERS, USED, Edge, Graph, Node
 from muniment.domain.errors import InvalidValueError
 from muniment.domain.rows import EdgeRow, LinkRow
 from muniment.domain.run import RunState

@@ -12,8 +12,9 @@ from typing import Final
 
 from attrs import define, field, frozen
 
-from muniment.app import bundles, directory
-from muniment.app.bundles import Bundle, Contents, Made
+from muniment.app import directory
+from muniment.app.proving import bundles
+from muniment.app.proving.bundles import Bundle, Contents, Made
 from muniment.app.reports.page import Page
 from muniment.app.reports.parquet import Parquet
 from muniment.app.reports.shape import BATCH, Cells, Kind, Report, Scope, Sheet, Total

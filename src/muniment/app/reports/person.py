@@ -13,9 +13,10 @@ from typing import Final
 
 from attrs import frozen
 
-from muniment.app import data_subjects, manifests
-from muniment.app.data_subjects import Attached
-from muniment.app.download import open_entry
+from muniment.app import manifests
+from muniment.app.erasing import data_subjects
+from muniment.app.erasing.data_subjects import Attached
+from muniment.app.files.download import open_entry
 from muniment.app.manifests import Manifest
 from muniment.app.reports.shape import Cells, Scope, Sheet, amount, counted, json_, text
 from muniment.app.store import Store

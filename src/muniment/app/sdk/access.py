@@ -8,9 +8,10 @@ from abc import abstractmethod
 from collections.abc import Collection
 from typing import Any, Self, cast
 
-from muniment.app import catalog, download, lifecycle, link_artifact, runs
-from muniment.app.fetching import Fetcher
-from muniment.app.placing import Ground
+from muniment.app import catalog, lifecycle, link_artifact, runs
+from muniment.app.files import download
+from muniment.app.files.fetching import Fetcher
+from muniment.app.files.placing import Ground
 from muniment.app.sdk import moves, session
 from muniment.app.sdk.errors import as_comm_error
 from muniment.app.sdk.files import ArtifactFiles, Listed

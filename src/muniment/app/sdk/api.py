@@ -11,10 +11,7 @@ from typing import Any, Literal
 from attrs import evolve
 
 from muniment.app import catalog, directory, exports, registries, runs
-from muniment.app import history as histories
-from muniment.app import lineage as lineages
 from muniment.app.config import Config
-from muniment.app.history import Act
 from muniment.app.listing import Paging
 from muniment.app.names import Address
 from muniment.app.runs import RunDraft
@@ -32,6 +29,9 @@ from muniment.app.sdk.registry import Registry, seen_by
 from muniment.app.sdk.types import ArtifactType, Project, collection_of_type
 from muniment.app.store import Store
 from muniment.app.subjects import subject, version_or_run
+from muniment.app.telling import history as histories
+from muniment.app.telling import lineage as lineages
+from muniment.app.telling.history import Act
 from muniment.app.transact import new_id
 from muniment.domain.errors import InvalidNameError, InvalidValueError, NotFoundError, VersionDeletedError
 from muniment.domain.values import REGISTRY_PREFIX, PrincipalId

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from muniment.app import catalog, drafts, reference, runs
+from muniment.app import catalog, drafts, runs
+from muniment.app.files import reference
 from muniment.app.log_artifact import Draft, log
 from muniment.app.progress import StoppedError
 from muniment.app.sdk import moves

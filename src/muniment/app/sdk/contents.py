@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from attrs import define, field
 
 from muniment.app import directory
+from muniment.app.files.reference import resolve
+from muniment.app.files.staging import Policy, Staged, Staging
+from muniment.app.files.walking import walk
 from muniment.app.manifests import Manifest, Removed, merge
-from muniment.app.reference import resolve
-from muniment.app.staging import Policy, Staged, Staging
-from muniment.app.walking import walk
 from muniment.domain.errors import InvalidValueError, MunimentError, NotFoundError
 from muniment.domain.manifest import Entry, check_clashes, version_digest
 

@@ -13,8 +13,9 @@ from typing import IO, Any, Final
 from attrs import evolve
 
 from muniment.app import fence
-from muniment.app.download import open_entry
-from muniment.app.reference import reference_to, resolve
+from muniment.app.files.download import open_entry
+from muniment.app.files.reference import reference_to, resolve
+from muniment.app.files.staging import POLICIES, Policy
 from muniment.app.sdk.contents import Contents, MissingEntryError
 from muniment.app.sdk.entry import ArtifactManifestEntry
 from muniment.app.sdk.errors import UsageError
@@ -22,7 +23,6 @@ from muniment.app.sdk.kinds import path_text
 from muniment.app.sdk.plain import NotJsonError
 from muniment.app.sdk.state import Stateful
 from muniment.app.sdk.table import SUFFIX, Table
-from muniment.app.staging import POLICIES, Policy
 from muniment.domain.errors import InvalidValueError
 from muniment.domain.manifest import Entry
 from muniment.domain.values import entry_path

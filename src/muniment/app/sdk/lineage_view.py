@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from muniment.app import lineage_forms
-from muniment.app.lineage import Edge, Graph, Node
+from muniment.app.telling import lineage_forms
+from muniment.app.telling.lineage import Edge, Graph, Node
 from muniment.domain.values import Json
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from attrs import evolve
 
 from muniment.app import catalog
+from muniment.app.files.walking import walk
 from muniment.app.sdk import session
 from muniment.app.sdk.artifact import Artifact
 from muniment.app.sdk.committing import Way
@@ -18,7 +19,6 @@ from muniment.app.sdk.kinds import path_text, text, texts, wrong
 from muniment.app.sdk.recording import BaseRun
 from muniment.app.sdk.table import Table
 from muniment.app.store import Store
-from muniment.app.walking import walk
 from muniment.domain.errors import InvalidNameError, TypeRefusedError
 from muniment.domain.values import LATEST, NAME_LIMIT
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 from attrs import define, field
 
 from muniment.app import catalog, runs
-from muniment.app.download import manifest_of
+from muniment.app.files.download import manifest_of
 from muniment.app.sdk import session
 from muniment.app.sdk.contents import Contents
 from muniment.app.sdk.errors import UsageError, WaitTimeoutError, as_comm_error, finalized, not_logged

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from muniment.app import canonical
-from muniment.app import certificate as certificates
+from muniment.app.erasing import certificate as certificates
 from muniment.app.reports.declared import disposal_register, residual_copies
 from muniment.app.reports.person import request
 from muniment.app.reports.shape import About, Cells, Report, Scope, Sheet, json_, moment, number, text

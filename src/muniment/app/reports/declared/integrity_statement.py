@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Final
 
-from muniment.app import rollback
-from muniment.app.proofs import Prover
+from muniment.app.proving import rollback
+from muniment.app.proving.proofs import Prover
 from muniment.app.reports.shape import Cells, Report, Scope, Sheet, counted, moment, number, text
 from muniment.domain.checkpoint import Checkpoint, SignedNote, log_name
 from muniment.domain.errors import MunimentError

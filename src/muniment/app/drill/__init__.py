@@ -1,0 +1,1 @@
+"""An erasure of an invented person, tried out from end to end."""

@@ -1,0 +1,1 @@
+"""What people ask for about themselves, and erasing it: from the request to the certificate, and after a backup."""

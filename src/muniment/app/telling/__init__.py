@@ -1,0 +1,1 @@
+"""Telling what became of things: their history, their lineage, and what changed between two moments."""
