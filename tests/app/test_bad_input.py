@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import sqlite3
@@ -195,6 +196,7 @@ def unprivileged() -> Iterator[None]:
     if os.geteuid() != 0:
         yield
         return
+    gc.collect()  # stores that earlier tests left behind are tidied up while we still may
     os.seteuid(65534)
     try:
         yield

@@ -342,7 +342,7 @@ def test_what_others_use_is_left_alone(store: Store) -> None:
 
 def test_what_a_killed_process_left_behind_is_reclaimed(store: Store) -> None:
     code = (
-        "import os, signal; from muniment.app import bootstrap, config; from muniment.app.staging import Staging;"
+        "import os, signal; from muniment.app import bootstrap, config; from muniment.app.files.staging import Staging;"
         "staging = Staging(bootstrap.open_store(config.load())); staging.add_bytes('x', bytes(1000));"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )

@@ -25,7 +25,7 @@ CANARY = "canary"
 TYPED = {"name", "path", "description", "login", "uri", "digest", "alias", "type", "entity", "project"}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def exporter() -> InMemorySpanExporter:
     """Return where the spans of this process go; a program has one provider."""
     made = InMemorySpanExporter()

@@ -206,9 +206,13 @@ def test_following_ends_with_an_interrupt(own_home: Path, muniment: Run) -> None
         text=True,
     )
     assert following.stdout is not None
-    assert json.loads(following.stdout.readline())["seq"] == 1
-    following.send_signal(signal.SIGINT)
-    _, err = following.communicate(timeout=60)
+    try:
+        assert json.loads(following.stdout.readline())["seq"] == 1
+        following.send_signal(signal.SIGINT)
+        _, err = following.communicate(timeout=60)
+    finally:
+        following.kill()
+        following.communicate()
     assert (following.returncode, err.strip()) == (130, "interrupted")
 
 
