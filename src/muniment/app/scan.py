@@ -139,16 +139,18 @@ class Scan:
         self.patterns = patterns(canaries)
         self.grouped = _grouped(self.patterns)
         self.longest = max((len(pattern.content) for pattern in self.patterns + self.grouped), default=0)
-        self.beginnings = {pattern.content[:GROUP] for pattern in self.patterns + self.grouped}
+        self.beginnings = {pattern.content[:GROUP] for pattern in self.patterns}
+        self.grouped_beginnings = {pattern.content[:GROUP] for pattern in self.grouped}
         self.found = Found()
 
     def look(self, data: Data, place: str, depth: int = 0, *, database: bool = False) -> None:
         """Search bytes; *database* says that they are PostgreSQL's."""
         size = len(data)
         wanted = [*self.patterns, *self.grouped] if database else self.patterns
+        beginnings = self.beginnings | self.grouped_beginnings if database else self.beginnings
         for start in range(0, size, WINDOW):
             window = data[max(0, start - self.longest) : start + WINDOW]
-            likely = {beginning for beginning in self.beginnings if beginning in window}
+            likely = {beginning for beginning in beginnings if beginning in window}
             asked = [pattern for pattern in wanted if pattern.content[:GROUP] in likely] if likely else []
             seen = {pattern: at for pattern in asked if (at := window.find(pattern.content)) >= 0}
             for pattern, at in seen.items():
