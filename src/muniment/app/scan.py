@@ -137,17 +137,15 @@ class Scan:
     def __init__(self, canaries: Sequence[str]) -> None:
         self.canaries = tuple(canaries)
         self.patterns = patterns(canaries)
-        self.grouped = _grouped(self.patterns)
-        self.longest = max((len(pattern.content) for pattern in self.patterns + self.grouped), default=0)
-        self.beginnings = {pattern.content[:GROUP] for pattern in self.patterns}
-        self.grouped_beginnings = {pattern.content[:GROUP] for pattern in self.grouped}
+        self.wanted = {False: self.patterns, True: self.patterns + _grouped(self.patterns)}
+        self.beginnings = {database: {each.content[:GROUP] for each in some} for database, some in self.wanted.items()}
+        self.longest = max((len(pattern.content) for pattern in self.wanted[True]), default=0)
         self.found = Found()
 
     def look(self, data: Data, place: str, depth: int = 0, *, database: bool = False) -> None:
         """Search bytes; *database* says that they are PostgreSQL's."""
         size = len(data)
-        wanted = [*self.patterns, *self.grouped] if database else self.patterns
-        beginnings = self.beginnings | self.grouped_beginnings if database else self.beginnings
+        wanted, beginnings = self.wanted[database], self.beginnings[database]
         for start in range(0, size, WINDOW):
             window = data[max(0, start - self.longest) : start + WINDOW]
             likely = {beginning for beginning in beginnings if beginning in window}
