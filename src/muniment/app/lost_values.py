@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-import attrs
-
 from muniment.app.erasing import wordings
 from muniment.app.erasing.data_subjects import attached, whole_versions
+from muniment.app.fields import names_of
 from muniment.app.store import Store
 from muniment.domain.data_subject import Standing
 from muniment.domain.ports import Recorded
@@ -56,7 +55,7 @@ def _about(store: Store, recorded: Recorded) -> Iterator[str]:
     """Yield the ids of whom or what the values of an event may have been kept under the key of."""
     owner = owner_of(recorded.stream)
     yield owner
-    fields = (getattr(recorded.event, each.name) for each in attrs.fields(type(recorded.event)))
+    fields = (getattr(recorded.event, name) for name in names_of(type(recorded.event)))
     yield from (value for value in fields if isinstance(value, str))
     version = store.views.find(VersionRow, version_id=VersionId(owner))
     if version is not None:

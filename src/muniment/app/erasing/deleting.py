@@ -121,9 +121,11 @@ def _account(store: Store, plan: Plan) -> None:
     So nothing is lost of an erasure that was interrupted between deleting and recording, or overtaken by a collection.
     """
     wanted = {*plan.going, *plan.manifests}
-    found = reach(store) if wanted or plan.shared else None
-    for site in sites(store) if found is not None else ():
-        mine = wanted - found.at(site.key) if found is not None else set()
+    if not wanted and not plan.shared:
+        return
+    found = reach(store)
+    for site in sites(store):
+        mine = wanted - found.at(site.key)
         seen = site.blobs.search(mine)
         there = {copy.digest for copy in seen.copies}
         shared = sorted(set(plan.shared) - site.blobs.missing(plan.shared)) if plan.shared else []

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, Final
 
 from attrs import define, field
 
-from muniment.app.fields import is_redacted, names_of, plain_fields
+from muniment.app.fields import is_redacted, plain_fields
+from muniment.app.personal import personal_fields, personal_slots
 from muniment.app.reports.shape import (
     BATCH,
     Cells,
@@ -34,7 +35,7 @@ from muniment.domain.rows import (
     TeamRow,
     VersionRow,
 )
-from muniment.domain.values import ERASED_TEXT, Personal, SlotId, owner_of
+from muniment.domain.values import ERASED_TEXT, SlotId, owner_of
 
 MOST_NAMES: Final = 20_000
 """How many names are kept in memory at once."""
@@ -59,7 +60,8 @@ def rows(scope: Scope) -> Iterator[Cells]:
         leaves = scope.store.ledger.subtrees(0, batch[0].seq - 1, batch[-1].seq)
         objects = [_object(recorded) for recorded in batch]
         names.look_up(objects)
-        values = scope.values(_slots(batch)) if scope.revealed else {}
+        slots = (slot for recorded in batch for slot in personal_slots(recorded.event))
+        values = scope.values(slots) if scope.revealed else {}
         for recorded, leaf, (kind, id_) in zip(batch, leaves, objects, strict=True):
             told = plain_fields(recorded.event, empty=False)
             yield (
@@ -139,20 +141,8 @@ class _Names:
         return self.artifacts[id_]
 
 
-def _personal(event: Any) -> Iterator[tuple[str, SlotId]]:  # noqa: ANN401 (any event)
-    for name in names_of(type(event)):
-        value = getattr(event, name)
-        if isinstance(value, Personal):
-            yield name, value.slot
-
-
-def _slots(batch: Sequence[Recorded]) -> Iterator[SlotId]:
-    for recorded in batch:
-        yield from (slot for _, slot in _personal(recorded.event))
-
-
 def _revealed(event: Any, values: dict[SlotId, Any]) -> dict[str, Any] | None:  # noqa: ANN401 (any event)
-    return {name: values[slot] for name, slot in _personal(event)} or None
+    return {name: values[slot] for name, slot in personal_fields(event)} or None
 
 
 REPORT: Final = Report(
