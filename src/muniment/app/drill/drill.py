@@ -277,8 +277,8 @@ class Drill:
     def _certified(self) -> Line:
         store = self._opened()
         row = certificate.issue(store, self._request)
-        seq = certificate.check(store, certificate.read(store, self._request))
         read = certificate.read(store, self._request)
+        seq = certificate.check(store, read)
         page = certificate.page(read)
         clean = not any(word in page for word in self.planted.all)
         may_stay = sorted({str(each["place"]) for each in read.told["residuals"]})
