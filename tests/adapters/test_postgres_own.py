@@ -20,8 +20,9 @@ from muniment.domain.ports import Ledger, Vault
 from tests.adapters.test_postgres_views import PostgresStand
 from tests.conformance.ledger import LedgerConformance
 from tests.conformance.ledger_acts import Dial
+from tests.conformance.stand import Stand
 from tests.conformance.vault import Clock, VaultConformance
-from tests.conformance.views import Stand, ViewsConformance
+from tests.conformance.views import ViewsConformance
 from tests.servers.postgres import postgres_ledger
 
 URL = os.environ.get("POSTGRES_TEST_URL", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 
@@ -9,7 +10,7 @@ import pytest
 from attrs import define, field
 from hypothesis import given, settings
 
-from muniment.adapters.views import sqlite
+from muniment.adapters.views import lineage, sqlite
 from muniment.adapters.views.memory import MemoryViews
 from muniment.adapters.views.sqlite import SqliteViews
 from muniment.adapters.views.statements import plan
@@ -28,7 +29,9 @@ from muniment.domain.rows import (
     RunRow,
     VersionRow,
 )
-from tests.conformance.views import Stand, ViewsConformance, alias, version
+from tests.conformance.lineage import edge
+from tests.conformance.stand import Stand
+from tests.conformance.views import ViewsConformance, alias, version
 from tests.conformance.views_machine import EVENTS, machine_for
 
 
@@ -150,7 +153,7 @@ def test_changes_take_the_fewest_statements(connection: sqlite3.Connection) -> N
 
 
 def _steps(connection: sqlite3.Connection, sql: str) -> str:
-    blanks = (None,) * sql.count("?")
+    blanks = {"ids": None, "at": None} if ":ids" in sql else (None,) * sql.count("?")
     return "\n".join(str(row[3]) for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", blanks))
 
 
@@ -182,10 +185,45 @@ def test_reading_the_rows_of_many_values_searches_for_each(connection: sqlite3.C
         (RunRow, "run_id", ()),
     ):
         made = plan(kind)
-        for sql in (made.gather(column, names, past=past).sql, made.pick(column, column, names, past=past).sql):
-            steps = [step for step in _steps(connection, sql).splitlines() if "SEARCH" in step]
-            assert len(steps) == 1 + past
-            assert all(f"({column}=?" in step for step in steps)
+        steps = [
+            step
+            for step in _steps(connection, made.gather(column, names, past=past).sql).splitlines()
+            if "SEARCH" in step
+        ]
+        assert len(steps) == 1 + past
+        assert all(f"({column}=?" in step for step in steps)
+
+
+@pytest.mark.parametrize(
+    ("sql", "searched"),
+    [
+        (lineage.MADE_QUICKLY, ["used", "made", "runs"]),
+        (lineage.MADE[False], ["edges", "made", "runs"]),
+        (lineage.MADE[True], ["edges", "edges", "made", "runs"]),
+        (lineage.REFERRING[False], ["sources"]),
+        (lineage.REFERRING[True], ["sources", "sources"]),
+    ],
+)
+def test_a_step_of_a_lineage_searches_an_index_for_each_thing(
+    connection: sqlite3.Connection, sql: str, searched: list[str]
+) -> None:
+    steps = _steps(connection, sql)
+    assert re.findall(r"SEARCH (\w+) USING .*(?:INDEX|PRIMARY KEY).* \((?:\w+_id)=\?", steps) == searched
+    assert set(re.findall(r"SCAN (\w+)", steps)) <= {"each", "used", "found"}
+
+
+def test_live_edges_are_read_from_their_indexes_alone(connection: sqlite3.Connection) -> None:
+    assert _steps(connection, lineage.MADE_QUICKLY).count("USING COVERING INDEX edges_live_") == 2
+
+
+def test_a_run_that_used_and_logged_many_is_counted_once() -> None:
+    stand = SqliteStand()
+    used = [edge("r0", f"u{number:03}", "in") for number in range(400)]
+    logged = [edge("r0", f"l{number:03}", "out") for number in range(300)]
+    stand.apply([Insert(row) for row in (*used, *logged)], 1)
+    found = stand.views.made_from([row.version_id for row in used])
+    assert set(found.places) == {0}
+    assert len(found.places) == 300 < lineage.MANY < 400 * 300
 
 
 def test_every_change_finds_its_row_through_the_primary_key(connection: sqlite3.Connection) -> None:

@@ -32,9 +32,13 @@ class Counting:
         self.asked += 1
         return self.views.gather(*args, **more)
 
-    def pick(self, *args: Any, **more: Any) -> Any:
+    def made_from(self, *args: Any, **more: Any) -> Any:
         self.asked += 1
-        return self.views.pick(*args, **more)
+        return self.views.made_from(*args, **more)
+
+    def referring_to(self, *args: Any, **more: Any) -> Any:
+        self.asked += 1
+        return self.views.referring_to(*args, **more)
 
     def count(self, *args: Any, **more: Any) -> Any:
         self.asked += 1

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Mapping
 
 import pytest
 from attrs import evolve
 
 from muniment.domain.errors import StorageError
-from muniment.domain.ports import Views
 from muniment.domain.rows import (
     AliasRow,
     Cell,
-    Change,
     Close,
     Insert,
     Patch,
@@ -22,21 +19,8 @@ from muniment.domain.rows import (
     VersionRow,
 )
 from muniment.domain.values import ArtifactId, PrincipalId, StreamId, VersionId
-
-
-class Stand(Protocol):
-    """An adapter as a ledger uses it."""
-
-    @property
-    def views(self) -> Views: ...
-    def apply(self, changes: Sequence[Change], seq: int) -> None: ...
-    def clear(self) -> None: ...
-    def dump(self) -> list[bytes]: ...
-    def begin(self) -> None:
-        """Begin something that can be taken back."""
-
-    def back(self) -> None:
-        """Take back all since *begin*."""
+from tests.conformance.lineage import LineageConformance
+from tests.conformance.stand import Stand
 
 
 def alias(slot: str, owner: str = "o", name: str | None = "best", target: str | None = "v0") -> AliasRow:
@@ -67,7 +51,7 @@ def version(name: str, index: int = 0, *, state: str = "committed", at: int = 1)
     )
 
 
-class ViewsConformance:
+class ViewsConformance(LineageConformance):
     """Inherit this and give a fixture called ``stand``."""
 
     def test_what_is_inserted_is_found_by_its_key_and_by_its_unique_columns(self, stand: Stand) -> None:
@@ -250,33 +234,6 @@ class ViewsConformance:
         assert len(several) == 3
         with pytest.raises(ValueError, match="no key and no lookup"):
             stand.views.gather(VersionRow, "digest", ("d",))
-
-    def test_one_cell_of_the_rows_of_many_values_is_picked_with_the_places_of_the_values(self, stand: Stand) -> None:
-        stand.apply([Insert(version("v0")), Insert(version("v1", 1)), Insert(version("v2", 2))], 1)
-        stand.apply([Insert(alias("s0")), Insert(alias("s1", name="a")), Insert(alias("s2", "p"))], 2)
-        stand.apply([Patch(VersionRow, ("v1",), {"state": "deleted"}), Close(AliasRow, ("s0",))], 3)
-
-        def states(*ids: str, at: int | None = None) -> list[tuple[int, str | None]]:
-            return sorted(stand.views.pick(VersionRow, "state", "version_id", ids, at=at))
-
-        def slots(*owners: str, at: int | None = None) -> list[tuple[int, str]]:
-            return sorted(stand.views.pick(AliasRow, "slot", "owner_id", owners, at=at))
-
-        assert states("none", "v1", "v0", "v1") == [(1, "deleted"), (2, "committed"), (3, "deleted")]
-        assert states("v1", "v2", at=2) == [(0, "committed"), (1, "committed")]
-        assert [states(at=1), states("v0", at=0), states("\0", "\ud800", "v\0")] == [[], [], []]
-        assert states("\ud800", "\\u0000", "v0") == [(2, "committed")]
-        assert (slots("q", "o", "p"), slots("p", "o", at=2)) == (
-            [(1, "s1"), (2, "s2")],
-            [(0, "s2"), (1, "s0"), (1, "s1")],
-        )
-        assert stand.views.pick(VersionRow, "run_id", "version_id", ["v0"]) == [(0, None)]
-        assert stand.views.pick(VersionRow, "index", "state", ["x", "deleted"], artifact_id="a") == [(1, 1)]
-        assert stand.views.pick(VersionRow, "index", "state", ["deleted"], artifact_id="b") == []
-        with pytest.raises(ValueError, match="no key and no lookup"):
-            stand.views.pick(VersionRow, "index", "digest", ["d"])
-        with pytest.raises(ValueError, match="no column called 'colour'"):
-            stand.views.pick(VersionRow, "colour", "version_id", ["v0"])
 
     def test_lookups_that_the_table_does_not_declare_are_programming_errors(self, stand: Stand) -> None:
         with pytest.raises(ValueError, match="no key and no unique set"):

@@ -28,7 +28,8 @@ from muniment.domain.rows import (
     kind_of,
 )
 from muniment.domain.values import ArtifactId, ProjectId, RunId, VersionId
-from tests.conformance.views import Stand, alias
+from tests.conformance.stand import Stand
+from tests.conformance.views import alias
 
 IDS = st.sampled_from("xyz")
 WORD = st.sampled_from(["a", "b", None])

@@ -11,7 +11,7 @@ from muniment.domain.decider import Decider
 from muniment.domain.evidence import Check, CopyKind, Search
 from muniment.domain.manifest import Entry, Leaf, LeafRecord
 from muniment.domain.proof import LeafContent
-from muniment.domain.rows import Cell, Change, Row
+from muniment.domain.rows import Cell, Change, Made, Referring, Row
 from muniment.domain.terms import Terms
 from muniment.domain.turn import Turns
 from muniment.domain.values import (
@@ -483,10 +483,11 @@ class Views(Protocol):
         *column* with *equal* is the key, or what a lookup asks to be equal; a value of ``None`` finds nothing.
         """
 
-    def pick(
-        self, kind: type[Row], cell: str, column: str, values: Sequence[str], /, *, at: int | None = None, **equal: Cell
-    ) -> list[tuple[int, Any]]:
-        """Return one cell of each row that ``gather`` finds, after the place of its value in *values*, from 0."""
+    def made_from(self, version_ids: Sequence[str], /, *, at: int | None = None) -> Made:
+        """Return what runs logged that used some of these versions; of those that a run used, at least the first."""
+
+    def referring_to(self, version_ids: Sequence[str], /, *, at: int | None = None) -> Referring:
+        """Return the versions that refer to some of these."""
 
     def count(self, kind: type[Row], /, *, order: str, at: int | None = None, **equal: Cell) -> int:
         """Return how many rows a lookup has."""

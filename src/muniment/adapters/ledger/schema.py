@@ -60,10 +60,20 @@ EVIDENCE: Final = (
     "reports",
 )
 
+EDGES_SQLITE: Final = (
+    'DROP INDEX "edges_live_run_id_role_edge_seq"',
+    'DROP INDEX "edges_live_version_id_role_edge_seq"',
+    """CREATE INDEX "edges_live_run_id_role_edge_seq" ON "edges" ("run_id", "role", "edge_seq", "to_seq") \
+WHERE to_seq IS NULL""",
+    """CREATE INDEX "edges_live_version_id_role_edge_seq" ON "edges" ("version_id", "role", "edge_seq", "to_seq") \
+WHERE to_seq IS NULL""",
+)
+
 STEPS: Final[tuple[Step, ...]] = (
     Step("batched projections: who uses what", PROJECTIONS_SQLITE, PROJECTIONS_POSTGRES, rows=("usage", "last_uses")),
     Step("proofs from a few hundred hashes", tiles.SQLITE, tiles.POSTGRES, tiles=True),
     Step("approvals, holds, policies, data subjects, requests, disposals, reports", rows=(*EVIDENCE, "versions")),
+    Step("a lineage is followed through its indexes alone, as PostgreSQL does anyway", EDGES_SQLITE),
 )
 """The first step leads from schema 1 to 2. A step that was released is never changed."""
 

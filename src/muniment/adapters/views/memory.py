@@ -6,13 +6,30 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from operator import attrgetter
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar, cast
 
 from attrs import define, evolve, field
 
 from muniment.adapters.views import shape
 from muniment.domain.projection import total
-from muniment.domain.rows import EVERY, ROWS, Add, Cell, Change, Close, Insert, Lookup, Patch, Put, Row
+from muniment.domain.rows import (
+    EVERY,
+    ROWS,
+    Add,
+    Cell,
+    Change,
+    Close,
+    EdgeRow,
+    Insert,
+    Lookup,
+    Made,
+    Patch,
+    Put,
+    Referring,
+    Row,
+    RunRow,
+    SourceRow,
+)
 from muniment.domain.values import LARGEST
 
 R = TypeVar("R", bound=Row)
@@ -288,16 +305,23 @@ class MemoryViews:
         groups = (shelf.group(found, tuple(each[name] for name in found.equal), at) for each in wanted)
         return [place[2].row for places in groups for place in places]
 
-    def pick(
-        self, kind: type[Row], cell: str, column: str, values: Sequence[str], /, *, at: int | None = None, **equal: Cell
-    ) -> list[tuple[int, Any]]:
-        """Return one cell of the rows of many values of one column, after the places of these, in any order."""
-        name = shape.picked(kind, cell)
-        return [
-            (place, getattr(row, name))
-            for place, value in enumerate(values)
-            for row in self.gather(kind, column, (value,), at=at, **equal)
-        ]
+    def made_from(self, version_ids: Sequence[str], /, *, at: int | None = None) -> Made:
+        """Return what runs logged that used some of these versions."""
+        made = Made([], [], [], [])
+        for place, id_ in enumerate(version_ids):
+            for used in self.gather(EdgeRow, "version_id", (id_,), at=at, role="in"):
+                run = self.find(RunRow, run_id=used.run_id, at=at)
+                for logged in self.gather(EdgeRow, "run_id", (used.run_id,), at=at, role="out"):
+                    row = (place, used.run_id, logged.version_id, run.job_type if run else None)
+                    for column, cell in zip(made, row, strict=True):
+                        cast("list[Cell]", column).append(cell)
+        return made
+
+    def referring_to(self, version_ids: Sequence[str], /, *, at: int | None = None) -> Referring:
+        """Return the versions that refer to some of these."""
+        found = [self.gather(SourceRow, "source_id", (id_,), at=at) for id_ in version_ids]
+        places = [place for place, rows in enumerate(found) for _ in rows]
+        return Referring(places, [row.version_id for rows in found for row in rows])
 
     def count(self, kind: type[Row], /, *, order: str, at: int | None = None, **equal: Cell) -> int:
         """Return how many rows a lookup has."""

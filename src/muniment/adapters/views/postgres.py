@@ -11,11 +11,25 @@ import psycopg
 from attrs import frozen
 from psycopg import errors as pg
 
-from muniment.adapters.views import comparing, shape
+from muniment.adapters.views import comparing, lineage, shape
 from muniment.adapters.views.postgres_statements import Plan, plan, schema
 from muniment.adapters.views.statements import plan as sqlite_plan
 from muniment.adapters.views.statements import quoted
-from muniment.domain.rows import EVERY, ROWS, Add, Cell, Change, Close, Insert, Patch, Put, Row, kind_of
+from muniment.domain.rows import (
+    EVERY,
+    ROWS,
+    Add,
+    Cell,
+    Change,
+    Close,
+    Insert,
+    Made,
+    Patch,
+    Put,
+    Referring,
+    Row,
+    kind_of,
+)
 
 R = TypeVar("R", bound=Row)
 
@@ -181,15 +195,13 @@ class PostgresViews:
         rows = self._rows(wanted.sql, wanted.bind((many, *others), at)) if many else []
         return [kind(*row) for row in rows]
 
-    def pick(
-        self, kind: type[Row], cell: str, column: str, values: Sequence[str], /, *, at: int | None = None, **equal: Cell
-    ) -> list[tuple[int, Any]]:
-        """Return one cell of the rows of many values of one column, after the places of these, in any order."""
-        nothing, others = _apart(equal)
-        wanted = plan(kind).pick(cell, column, tuple(equal), nothing, past=at is not None)
-        many = shape.among(values)
-        rows = self._rows(wanted.sql, wanted.bind((many, *others), at)) if many else []
-        return cast("list[tuple[int, Any]]", rows)
+    def made_from(self, version_ids: Sequence[str], /, *, at: int | None = None) -> Made:
+        """Return what runs logged that used some of these versions; of those that a run used, the first."""
+        return Made(*self._columns(lineage.POSTGRES_MADE[at is not None], version_ids, at))
+
+    def referring_to(self, version_ids: Sequence[str], /, *, at: int | None = None) -> Referring:
+        """Return the versions that refer to some of these."""
+        return Referring(*self._columns(lineage.POSTGRES_REFERRING[at is not None], version_ids, at))
 
     def count(self, kind: type[Row], /, *, order: str, at: int | None = None, **equal: Cell) -> int:
         """Return how many rows a lookup has."""
@@ -197,6 +209,11 @@ class PostgresViews:
         wanted = plan(kind).count(tuple(equal), order, nothing, past=at is not None)
         rows = self._rows(wanted.sql, wanted.bind(values, at))
         return int(rows[0][0]) if rows else 0
+
+    def _columns(self, sql: str, ids: Sequence[str], at: int | None) -> tuple[list[Any], ...]:
+        times = (shape.within(at),) * (sql.count("%s") - 1)
+        (columns,) = self.ask(sql, (shape.array(ids), *times))
+        return columns
 
     def _rows(self, sql: str, parameters: tuple[Cell, ...]) -> list[tuple[Any, ...]]:
         if all(map(shape.can_be_held, parameters)):

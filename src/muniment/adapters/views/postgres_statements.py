@@ -9,7 +9,6 @@ no index knows IS NOT DISTINCT FROM.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Final
 
 from attrs import field, frozen
 
@@ -84,7 +83,6 @@ class Plan:
     selects: dict[tuple[tuple[str, ...], str, bool, bool, bool, frozenset[str]], Select] = field(factory=dict)
     counts: dict[tuple[tuple[str, ...], str, bool, frozenset[str]], Select] = field(factory=dict)
     gathers: dict[tuple[str, tuple[str, ...], frozenset[str], bool], Select] = field(factory=dict)
-    picks: dict[tuple[str, str, tuple[str, ...], frozenset[str], bool], Select] = field(factory=dict)
 
     def patch(self, names: tuple[str, ...]) -> str:
         """Return the insert of a copy of the row just closed that differs in *names*, given in field order."""
@@ -120,13 +118,6 @@ class Plan:
         if wanted not in self.gathers:
             self.gathers[wanted] = _gather(self.kind, column, names, nothing, past=past)
         return self.gathers[wanted]
-
-    def pick(self, cell: str, column: str, names: tuple[str, ...], nothing: frozenset[str], *, past: bool) -> Select:
-        """Return the statement for one cell of the rows of many values, after the place of each value in the array."""
-        wanted = (cell, column, names, nothing, past)
-        if wanted not in self.picks:
-            self.picks[wanted] = _pick(self.kind, cell, column, names, nothing, past=past)
-        return self.picks[wanted]
 
     def count(self, names: tuple[str, ...], order: str, nothing: frozenset[str], *, past: bool) -> Select:
         """Return the statement for the number of rows of a lookup."""
@@ -220,47 +211,24 @@ def _select(
 
 
 def _gather(kind: type[Row], column: str, names: tuple[str, ...], nothing: frozenset[str], *, past: bool) -> Select:
-    many = f"ANY(ARRAY(SELECT value::{_plain(kind, column)} FROM {EACH} AS each(value)))"
-    frame = f"SELECT {listed(shape.columns(kind))} FROM {quoted(kind.table.name)} WHERE {{}}"
-    return _of_many(kind, frame, f"{quoted(column)} = {many}", (column, *names), nothing, past=past)
-
-
-def _pick(
-    kind: type[Row], cell: str, column: str, names: tuple[str, ...], nothing: frozenset[str], *, past: bool
-) -> Select:
-    """Return a statement that searches for each value by itself, whatever is known of the table: so says OFFSET."""
-    name = quoted(shape.picked(kind, cell))
-    found = f"(SELECT {name} AS cell FROM {quoted(kind.table.name)} WHERE {{}} OFFSET 0) AS found"
-    frame = f"SELECT nth - 1, cell FROM {EACH} WITH ORDINALITY AS each(value, nth) CROSS JOIN LATERAL {found}"
-    among = f"{quoted(column)} = each.value::{_plain(kind, column)}"
-    return _of_many(kind, frame, among, (column, *names), nothing, past=past)
-
-
-EACH: Final = "json_array_elements_text(%s::json)"
-
-
-def _plain(kind: type[Row], column: str) -> str:
-    return "bigint" if column in shape.integers(kind) else "text"
-
-
-def _of_many(
-    kind: type[Row], frame: str, among: str, names: tuple[str, ...], nothing: frozenset[str], *, past: bool
-) -> Select:
-    """Return a statement for the rows of which one column, the first of *names*, is *among* many values.
+    """Return a statement for the rows of which one column is among many values.
 
     Whether rows of a key are live is asked so that no index of live rows knows it, which has the key somewhere too: a
     table that was not analysed yet was searched by one of those instead of the primary key.
     """
     shape.require_past(kind, past=past)
-    by_key = shape.gathered(kind, names) is None
+    by_key = shape.gathered(kind, (column, *names)) is None
     live, ended = ("coalesce(to_seq, -1) < 0", "coalesce(to_seq, -1) >= 0") if by_key else (LIVE, PAST)
     end = "coalesce(to_seq, -1)" if by_key else "to_seq"
-    where = " AND ".join([among, *_wanted(kind, names[1:], nothing)])
+    type_ = "bigint" if column in shape.integers(kind) else "text"
+    many = f"ANY(ARRAY(SELECT value::{type_} FROM json_array_elements_text(%s::json) AS each(value)))"
+    where = " AND ".join([f"{quoted(column)} = {many}", *_wanted(kind, names, nothing)])
+    rows = f"SELECT {listed(shape.columns(kind))} FROM {quoted(kind.table.name)} WHERE {where}"
     if not past:
-        return Select(frame.format(f"{where} AND {live}"), "v")
-    live = frame.format(f"{where} AND {live} AND from_seq <= %s")
-    ended = frame.format(f"{where} AND {ended} AND {end} > %s AND from_seq <= %s")
-    return Select(f"{live} UNION ALL {ended}", "vtvtt")
+        return Select(f"{rows} AND {live}", "v")
+    return Select(
+        f"{rows} AND {live} AND from_seq <= %s UNION ALL {rows} AND {ended} AND {end} > %s AND from_seq <= %s", "vtvtt"
+    )
 
 
 def _arms(

@@ -92,10 +92,15 @@ def within(cell: Cell) -> Cell:
 
 def among(values: Collection[Cell]) -> str | None:
     """Return values as a JSON array, with null for what no column can hold; ``None`` if there are no values."""
+    return array(values) if values else None
+
+
+def array(values: Collection[Cell]) -> str:
+    """Return values as a JSON array, with null for what no column can hold."""
     text = json.dumps(list(values))
     if set(map(type, values)) != {str} or "\\u" in text:
         text = json.dumps([value if can_be_held(value) else None for value in values])
-    return text if values else None
+    return text
 
 
 def holding(found: Iterable[Sequence[Any]], at: int | None) -> Sequence[Any] | None:
@@ -105,14 +110,6 @@ def holding(found: Iterable[Sequence[Any]], at: int | None) -> Sequence[Any] | N
         if end is None if at is None else begin <= at and (end is None or at < end):
             return row[:-2]
     return None
-
-
-def picked(kind: type[Row], cell: str) -> str:
-    """Return the name of a column to be picked; ValueError if the table has none such."""
-    if cell not in columns(kind):
-        msg = f"{kind.table.name} has no column called {cell!r} — see muniment.domain.rows"
-        raise ValueError(msg)
-    return cell
 
 
 @once

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 from attrs import frozen
 
-from muniment.adapters.views import comparing, shape
+from muniment.adapters.views import comparing, lineage, shape
 from muniment.adapters.views.statements import plan, quoted, schema
 from muniment.domain.errors import StorageError
-from muniment.domain.rows import EVERY, ROWS, Add, Cell, Change, Close, Insert, Patch, Put, Row, kind_of
+from muniment.domain.rows import (
+    EVERY,
+    ROWS,
+    Add,
+    Cell,
+    Change,
+    Close,
+    Insert,
+    Made,
+    Patch,
+    Put,
+    Referring,
+    Row,
+    kind_of,
+)
 
 R = TypeVar("R", bound=Row)
 
@@ -163,13 +178,17 @@ class SqliteViews:
         rows = self._rows(wanted.sql, wanted.bind((many, *equal.values()), at)) if many else []
         return [kind(*row) for row in rows]
 
-    def pick(
-        self, kind: type[Row], cell: str, column: str, values: Sequence[str], /, *, at: int | None = None, **equal: Cell
-    ) -> list[tuple[int, Any]]:
-        """Return one cell of the rows of many values of one column, after the places of these, in any order."""
-        wanted = plan(kind).pick(cell, column, tuple(equal), past=at is not None)
-        many = shape.among(values)
-        return self._rows(wanted.sql, wanted.bind((many, *equal.values()), at)) if many else []
+    def made_from(self, version_ids: Sequence[str], /, *, at: int | None = None) -> Made:
+        """Return what runs logged that used some of these versions; of those that a run used, at least the first."""
+        if at is None:
+            made = Made(*self._columns(lineage.MADE_QUICKLY, version_ids, at))
+            if len(made.places) < lineage.MANY:
+                return made
+        return Made(*self._columns(lineage.MADE[at is not None], version_ids, at))
+
+    def referring_to(self, version_ids: Sequence[str], /, *, at: int | None = None) -> Referring:
+        """Return the versions that refer to some of these."""
+        return Referring(*self._columns(lineage.REFERRING[at is not None], version_ids, at))
 
     def count(self, kind: type[Row], /, *, order: str, at: int | None = None, **equal: Cell) -> int:
         """Return how many rows a lookup has."""
@@ -177,7 +196,11 @@ class SqliteViews:
         rows = self._rows(wanted.sql, wanted.bind(tuple(equal.values()), at))
         return int(rows[0][0]) if rows else 0
 
-    def _rows(self, sql: str, parameters: tuple[Cell, ...]) -> list[Any]:
+    def _columns(self, sql: str, ids: Sequence[str], at: int | None) -> Iterator[list[Any]]:
+        (columns,) = self._rows(sql, {"ids": shape.array(ids), "at": shape.within(at)})
+        return map(json.loads, columns)
+
+    def _rows(self, sql: str, parameters: tuple[Cell, ...] | dict[str, Cell]) -> list[Any]:
         try:
             return self.cursor().execute(sql, parameters).fetchall()
         except (OverflowError, UnicodeEncodeError):

@@ -69,7 +69,8 @@ def _indexes(kind: type[Row]) -> Iterator[str]:
     for lookup in kind.table.lookups:
         wanted = (*lookup.equal, lookup.order)
         if wanted != kind.table.key and wanted not in kind.table.unique:
-            yield _index(kind, _live_index(kind, wanted), (*wanted, *_tie_columns(kind, lookup)), LIVE)
+            whole = ("to_seq",) if lookup.whole else ()
+            yield _index(kind, _live_index(kind, wanted), (*wanted, *_tie_columns(kind, lookup), *whole), LIVE)
         yield _index(kind, _past_index(kind, lookup.equal), (*lookup.equal, "to_seq"), PAST)
 
 
@@ -123,7 +124,6 @@ class Plan:
     selects: dict[tuple[tuple[str, ...], str, bool, bool, bool], Select] = field(factory=dict)
     counts: dict[tuple[tuple[str, ...], str, bool], Select] = field(factory=dict)
     gathers: dict[tuple[str, tuple[str, ...], bool], Select] = field(factory=dict)
-    picks: dict[tuple[str, str, tuple[str, ...], bool], Select] = field(factory=dict)
 
     def patch(self, names: tuple[str, ...]) -> str:
         """Return the insert of a copy of the row just closed that differs in *names*, given in field order."""
@@ -158,12 +158,6 @@ class Plan:
         if (column, names, past) not in self.gathers:
             self.gathers[column, names, past] = _gather(self.kind, column, names, past=past)
         return self.gathers[column, names, past]
-
-    def pick(self, cell: str, column: str, names: tuple[str, ...], *, past: bool) -> Select:
-        """Return the statement for one cell of the rows of many values, after the place of each value in the array."""
-        if (cell, column, names, past) not in self.picks:
-            self.picks[cell, column, names, past] = _pick(self.kind, cell, column, names, past=past)
-        return self.picks[cell, column, names, past]
 
     def count(self, names: tuple[str, ...], order: str, *, past: bool) -> Select:
         """Return the statement for the number of rows of a lookup."""
@@ -242,27 +236,18 @@ def _find(kind: type[Row], names: tuple[str, ...], *, past: bool) -> Select:
 
 
 def _gather(kind: type[Row], column: str, names: tuple[str, ...], *, past: bool) -> Select:
-    among = f"{quoted(column)} IN (SELECT value FROM json_each(?))"
-    return _of_many(kind, f"SELECT {listed(shape.columns(kind))} FROM", among, (column, *names), past=past)
-
-
-def _pick(kind: type[Row], cell: str, column: str, names: tuple[str, ...], *, past: bool) -> Select:
-    table = quoted(kind.table.name)
-    picked = f"SELECT each.key, {table}.{quoted(shape.picked(kind, cell))} FROM json_each(?) AS each CROSS JOIN"
-    return _of_many(kind, picked, f"{table}.{quoted(column)} = each.value", (column, *names), past=past)
-
-
-def _of_many(kind: type[Row], select: str, among: str, names: tuple[str, ...], *, past: bool) -> Select:
-    """Return a statement for the rows of which one column, the first of *names*, is *among* many values."""
+    """Return a statement for the rows of which one column is among many values."""
     shape.require_past(kind, past=past)
-    found, table = shape.gathered(kind, names), quoted(kind.table.name)
-    where = f"WHERE {among}" + "".join(f" AND {table}.{quoted(name)} IS ?" for name in names[1:])
-    source = "" if found is None else _source(kind, found)
-    live = f"{select} {table}{source} {where} AND {LIVE}"
+    found, table = shape.gathered(kind, (column, *names)), quoted(kind.table.name)
+    select = f"SELECT {listed(shape.columns(kind))} FROM {table}"
+    where = f"WHERE {quoted(column)} IN (SELECT value FROM json_each(?))" + "".join(
+        f" AND {quoted(name)} IS ?" for name in names
+    )
+    live = f"{select}{'' if found is None else _source(kind, found)} {where} AND {LIVE}"
     if not past:
         return Select(live, "v")
     index = "" if found is None else f" INDEXED BY {quoted(_past_index(kind, found.equal))}"
-    ended = f"{select} {table}{index} {where} AND {PAST} AND to_seq > ? AND from_seq <= ?"
+    ended = f"{select}{index} {where} AND {PAST} AND to_seq > ? AND from_seq <= ?"
     return Select(f"{live} AND from_seq <= ? UNION ALL {ended}", "vtvtt")
 
 

@@ -38,6 +38,7 @@ from muniment.domain.rows.evidence import (
     SubjectEntryRow,
     SubjectTargetRow,
 )
+from muniment.domain.rows.lineage import Made, Referring
 from muniment.domain.rows.tables import (
     Add,
     Cell,
@@ -124,6 +125,7 @@ __all__ = [
     "LatestRow",
     "LinkRow",
     "Lookup",
+    "Made",
     "MemberRow",
     "OrganisationRow",
     "Patch",
@@ -133,6 +135,7 @@ __all__ = [
     "ProposalRow",
     "ProtectedAliasRow",
     "Put",
+    "Referring",
     "RegistryRow",
     "ReportRow",
     "RequestRow",

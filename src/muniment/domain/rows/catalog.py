@@ -302,7 +302,10 @@ class EdgeRow(Row):
         "edges",
         ("run_id", "version_id", "role"),
         (),
-        (Lookup(("run_id", "role"), "edge_seq"), Lookup(("version_id", "role"), "edge_seq")),
+        (
+            Lookup(("run_id", "role"), "edge_seq", whole=True),
+            Lookup(("version_id", "role"), "edge_seq", whole=True),
+        ),
     )
     run_id: RunId
     version_id: VersionId

@@ -17,10 +17,14 @@ Cell: TypeAlias = str | int | None
 
 @frozen
 class Lookup:
-    """An index: rows where *equal* columns have given values, in the order of column *order*."""
+    """An index: rows where *equal* columns have given values, in the order of column *order*.
+
+    A *whole* one is made so that their keys are read from it alone, without the table.
+    """
 
     equal: tuple[str, ...]
     order: str
+    whole: bool = False
 
 
 @frozen
