@@ -58,6 +58,8 @@ class Wire:
             heard = {name: value for name, value in arguments.items() if name not in self.ignored}
             answer = getattr(self.client, operation)(**heard)
             if fault == "lost" or (fault == "cut" and operation != BODIES):
+                if operation == BODIES:
+                    answer["Body"].close()  # nobody else will: its socket would be left to the garbage collector
                 raise ConnectionClosedError(endpoint_url="")
             if fault == "cut":
                 answer["Body"] = Cut(answer["Body"].read())

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ConnectionClosedError
 
 from muniment.adapters.blobs.s3 import Encryption, S3ObjectStore
 from muniment.adapters.s3.client import ATTEMPTS, LONGEST_PAUSE, S3Client, connect
@@ -97,6 +99,15 @@ def test_when_every_request_fails_once_all_is_as_if_none_did(
     wire.heal()
     store.sweep(FAR)
     assert set(kept(server, bucket)) == {"store/packs/b"}
+
+
+def test_a_body_that_is_lost_on_the_wire_is_closed() -> None:
+    body = BytesIO(b"lost")
+    wire = Wire(SimpleNamespace(get_object=lambda **_: {"Body": body}))
+    wire.fault = lambda _operation, _arguments: "lost"
+    with pytest.raises(ConnectionClosedError):
+        wire.get_object(Bucket="b", Key="k")
+    assert body.closed
 
 
 @pytest.mark.parametrize("fault", ["refused", "lost"])
