@@ -38,7 +38,6 @@ class State(enum.IntEnum):
         return self.name.lower().replace("_", "-")
 
 
-STATES: Final = tuple(State)
 TOLD_BY_JOBS: Final = frozenset({State.CONTAINS, State.TRAINED_ON})
 """From these on it matters what a run did; what is less was made of something less, whatever the run did."""
 
@@ -80,7 +79,7 @@ class _Shelf:
         fresh = dict(zip(ids, count(len(self.befores))))
         self.befores.extend(befores)
         self.run_ids.extend(run_ids)
-        if len(fresh) == len(ids) and fresh.keys().isdisjoint(self.places):
+        if len(fresh) == len(ids) and self.places.keys().isdisjoint(fresh):
             self.places.update(fresh)
             return
         for id_, place in zip(ids, count(len(self.befores) - len(befores))):
