@@ -18,6 +18,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -76,9 +77,9 @@ def trails(events: int) -> Iterator[str]:
             yield f"| {what} | {seconds:.1f} s | {cpu:.1f} s | {mebibytes:.0f} MiB | {bar} |"
 
 
-def lineage(edges: int) -> sqlite3.Connection:
-    """Return the rows of a tree: run n uses version n // 2 and logs version n; person n is in version n."""
-    base = sqlite3.connect(":memory:")
+def lineage(path: Path, edges: int) -> None:
+    """Write the rows of a tree: run n uses version n // 2 and logs version n; person n is in version n."""
+    base = sqlite3.connect(path)
     views.create(base.cursor(), [EdgeRow, RunRow, SubjectTargetRow, VersionRow, SourceRow, SubjectEntryRow])
     runs = range(1, edges // 2 + 1)
     _insert(base, (_run(number) for number in runs))
@@ -88,7 +89,8 @@ def lineage(edges: int) -> sqlite3.Connection:
     _insert(base, iter([SubjectTargetRow("person-0", f"{0:032x}", "version")]))
     _insert(base, (_version(2**power) for power in range(edges.bit_length()) if 2**power in runs))
     _insert(base, iter([_version(0)]))
-    return base
+    base.commit()
+    base.close()
 
 
 def _insert(base: sqlite3.Connection, rows: Iterator[Row]) -> None:
@@ -143,8 +145,23 @@ def _version(number: int) -> VersionRow:
 
 def impacts(edges: int) -> Iterator[str]:
     """Yield a row for each place in the tree that is asked about."""
-    base = lineage(edges)
-    rows = views.SqliteViews(lambda: base)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "rows.sqlite3")
+        lineage(path, edges)
+        yield from _impacts(path, edges)
+
+
+def _impacts(path: Path, edges: int) -> Iterator[str]:
+    opened = threading.local()
+
+    def mine() -> sqlite3.Connection:
+        """Return the connection of this thread, as a ledger has one for each."""
+        if not hasattr(opened, "connection"):
+            opened.connection = sqlite3.connect(path)
+        connection: sqlite3.Connection = opened.connection
+        return connection
+
+    rows = views.SqliteViews(mine)
     for person in (0, 1 << 6, 1 << 10):
         taken: list[tuple[float, float]] = []
         for _ in range(ROUNDS):

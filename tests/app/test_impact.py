@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
+
+import pytest
 
 from muniment.app import impact, log_artifact, runs
 from muniment.app.erasing import data_subjects
@@ -97,6 +100,26 @@ def test_of_ways_that_are_alike_the_same_one_is_told_whichever_is_found_first(sc
     (model,) = [each for each in impact.of_subject(scene.views, person) if each.version_id not in data]
     assert (model.state, model.steps, model.before) == (State.TRAINED_ON, 1, data[0])
     assert model.run_id == min(run.run_id for run in jobs)
+
+
+def test_many_versions_are_read_in_parts_and_whoever_has_seen_enough_may_stop(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = [scene.log(f"faces{number}", f"a{number}").version_id for number in range(5)]
+    person = data_subjects.register(scene.store, "Jane Doe, 1970").subject_id
+    for id_ in data:
+        data_subjects.attach(scene.store, person, TargetKind.VERSION, id_)
+    for number, id_ in enumerate(data):
+        scene.log(f"model{number}", f"b{number}", run=job(scene, f"r{number}", "train", id_))
+    whole = list(impact.of_subject(scene.views, person))
+    monkeypatch.setattr(impact, "CHUNK", 2)
+    assert list(impact.of_subject(scene.views, person)) == whole
+    before = set(threading.enumerate())
+    some = impact.of_subject(scene.views, person)
+    assert [next(some) for _ in range(6)] == whole[:6]
+    assert set(threading.enumerate()) - before
+    del some
+    assert not set(threading.enumerate()) - before
 
 
 def test_the_report_never_says_that_a_model_is_free_of_the_data(scene: Scene, tmp_path: Path) -> None:

@@ -9,16 +9,19 @@ from __future__ import annotations
 import enum
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from itertools import compress, count, repeat
 from typing import Any, Final, NamedTuple, TypeAlias, cast
 
 from attrs import field, frozen
 
+from muniment.app.telemetry import carried
 from muniment.domain.ports import Views
 from muniment.domain.rows import EdgeRow, Made, Referring, SubjectEntryRow, SubjectTargetRow, VersionRow
 
 CHUNK: Final = 10_000
+READERS: Final = 2
 TRAINING: Final = ("train", "fit", "fine", "tune", "learn")
 EVALUATING: Final = ("eval", "test", "valid", "score", "benchmark")
 """What the job type of a run begins with, if it trains or evaluates."""
@@ -104,23 +107,38 @@ def of_subject(views: Views, subject_id: str, at: int | None = None) -> Iterator
     for each in attached(views, subject_id, at):
         shelves[each.state, each.partly, each.steps].put([each.version_id], [each.before], [each.run_id])
     followed: set[str] = set()
-    while shelves:
-        rank = min(shelves)
-        shelf = shelves.pop(rank)
-        level = sorted([id_ for id_ in shelf.places if id_ not in followed])
-        followed.update(level)
-        yield from shelf.told(level, rank)
-        del shelf
-        for start in range(0, len(level), CHUNK):
-            some = level[start : start + CHUNK]
-            _put_made(shelves, rank, some, views.made_from(some, at=at))
-            _put_referring(shelves, rank, some, views.referring_to(some, at=at))
+    pool = ThreadPoolExecutor(READERS)
+    try:
+        while shelves:
+            rank = min(shelves)
+            shelf = shelves.pop(rank)
+            level = sorted([id_ for id_ in shelf.places if id_ not in followed])
+            followed.update(level)
+            steps = _steps(pool, views, at, level)
+            yield from shelf.told(level, rank)
+            for some, made, referring in steps:
+                _put_made(shelves, rank, some, made)
+                _put_referring(shelves, rank, some, referring)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _steps(
+    pool: Executor, views: Views, at: int | None, level: list[str]
+) -> Iterator[tuple[list[str], Made, Referring]]:
+    """Return what versions lead to, part by part; of many, parts are read in other threads while one is looked at."""
+
+    def step(some: list[str]) -> tuple[list[str], Made, Referring]:
+        return some, views.made_from(some, at=at), views.referring_to(some, at=at)
+
+    parts = [level[start : start + CHUNK] for start in range(0, len(level), CHUNK)]
+    return pool.map(carried(step), parts) if len(parts) > 1 else map(step, parts)
 
 
 def _put_made(shelves: dict[Rank, _Shelf], rank: Rank, used: list[str], made: Made) -> None:
     """Put what runs made of versions of one rank where it belongs."""
     state, _, steps = rank
-    befores = [used[place] for place in made.places]
+    befores = list(map(used.__getitem__, made.places))
     states = {job: _after(state, job) for job in set(made.job_types)}
     for later in set(states.values()):
         chosen = [states[job] is later for job in made.job_types]
