@@ -5,7 +5,7 @@
 #   make setup       the environment for working on Muniment
 #   make bench       the measurements, next to their floors
 #   make bench-slow  those that take ten minutes and more
-#   make torture     500 processes killed, and what they left behind
+#   make torture     500 processes killed, and what they left behind; then bench-slow
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -67,6 +67,7 @@ bench-slow: .venv/dev.stamp
 
 torture: .venv/dev.stamp
 	$(BIN)/python -m tests.torture --write
+	$(MAKE) bench-slow
 
 clean:
 	rm -rf .venv .venv-peers demo demo-files build dist .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis src/*.egg-info
