@@ -54,3 +54,9 @@ class LedgerTurn:
         assert not ledger.deleting()
         with ledger.alone() as require:
             require()
+
+    def test_a_turn_is_free_as_soon_as_whoever_had_it_says_so(self, ledger: Ledger) -> None:
+        for _ in range(50):
+            with ledger.alone():
+                pass
+            assert not ledger.deleting()

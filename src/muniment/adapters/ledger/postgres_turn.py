@@ -7,7 +7,7 @@ network does. No clock decides.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Final
 
 import psycopg
@@ -22,6 +22,7 @@ SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'idle_session_
 """
 """Whoever waits, waits until it is free; whoever has it may be silent, but not be gone."""
 TAKE: Final = b"SELECT pg_advisory_lock(hashtextextended('muniment.deleting.' || %s::text, 0))"
+LET_GO: Final = b"SELECT pg_advisory_unlock(hashtextextended('muniment.deleting.' || %s::text, 0))"
 TRY: Final = b"SELECT pg_try_advisory_xact_lock_shared(hashtextextended('muniment.deleting.' || %s::text, 0))"
 """Outside of a transaction: let go of at once."""
 
@@ -30,7 +31,10 @@ TRY: Final = b"SELECT pg_try_advisory_xact_lock_shared(hashtextextended('munimen
 def turn(connections: Connections) -> Iterator[Callable[[], None]]:
     """Have a session of its own that holds the lock."""
     with closing(_taken(connections)) as connection:
-        yield lambda: _require(connection)
+        try:
+            yield lambda: _require(connection)
+        finally:
+            _let_go(connection, connections.address.schema)
 
 
 def is_taken(connections: Connections) -> bool:
@@ -58,6 +62,12 @@ def _taken(connections: Connections) -> Connection:
                 raise in_our_words(connections.what, error) from error
             raise
         return connection
+
+
+def _let_go(connection: Connection, schema: str) -> None:
+    """Let go of the lock here, since a server hears of the end of a session only some time later."""
+    with suppress(psycopg.Error):  # a session that was lost holds nothing any more
+        connection.execute(LET_GO, (schema,))
 
 
 def _require(connection: Connection) -> None:
